@@ -1,0 +1,2 @@
+//! MUTE.
+fn main() {}
