@@ -1,1 +1,1 @@
-//! MUTE.
+//! The MUTE host: an anonymous network that hosts sandboxed plugins.
