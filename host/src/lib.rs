@@ -1,1 +1,16 @@
 //! The MUTE host: an anonymous network that hosts sandboxed plugins.
+
+/// Streams over MUTE against plain QUIC, measured.
+mod bench;
+pub mod cli;
+/// The configuration file.
+pub mod config;
+pub mod control;
+/// A running node: what `mute run` puts together.
+mod daemon;
+/// A private network of six nodes, shown at work.
+mod demo;
+/// Failures as users see them.
+pub mod error;
+/// The folders of a node.
+pub mod home;
