@@ -1,15 +1,22 @@
 //! The configuration file: typed, every key with a default, unknown keys refused.
 
-use std::{fmt::Write as _, net::SocketAddr, ops::Range, path::Path};
+use std::{
+    fmt::{Display, Write as _},
+    net::SocketAddr,
+    ops::Range,
+    path::Path,
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Context as _, Error, Result};
+use crate::{
+    error::{Context as _, Error, Result},
+    link::{NodeKey, PeerAddress},
+};
 
 /// More than a person writes; a larger file is a mistake and is not read into memory.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// One for each protocol family and interface is plenty, and each costs a socket with its buffers.
-const MAX_LISTEN: usize = 8;
 /// A node has 16 neighbours at most (routing.md); more names than this are never dialled.
 const MAX_PEERS: usize = 64;
 /// A network's name is hashed and shown on one line.
@@ -22,9 +29,13 @@ pub struct Config {
     /// The network's name. Nodes of networks with different names don't talk to each other.
     pub network: String,
     /// Where neighbours reach this node, by UDP. Port 0 lets the system choose one at each start.
-    pub listen: Vec<SocketAddr>,
+    pub listen: SocketAddr,
     /// Neighbours to keep a link to, as `KEY@HOST:PORT`, beside those of `mute peer add`.
     pub peers: Vec<String>,
+    /// Keys of neighbours that may dial this node; it matters with `fixed-neighbours` only.
+    pub welcome: Vec<String>,
+    /// Whether to link with `peers`, those of `mute peer add` and `welcome` only.
+    pub fixed_neighbours: bool,
     /// What is written down.
     pub log: Log,
     /// The sandboxed plugins.
@@ -73,8 +84,10 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             network: "mute".into(),
-            listen: vec![SocketAddr::from(([0, 0, 0, 0], 4848)), SocketAddr::from(([0; 16], 4848))],
+            listen: SocketAddr::from(([0, 0, 0, 0], 4848)),
             peers: vec![],
+            welcome: vec![],
+            fixed_neighbours: false,
             log: Log::default(),
             plugins: Plugins::default(),
         }
@@ -98,6 +111,8 @@ const COMMENTS: &[(&str, &str)] = &[
     ("network", "The network's name. Nodes of networks with different names don't talk to each other."),
     ("listen", "Where neighbours reach this node, by UDP. Port 0 lets the system choose one at each start."),
     ("peers", "Neighbours to keep a link to, as \"KEY@HOST:PORT\", beside those of `mute peer add`."),
+    ("welcome", "Keys of neighbours that may dial this node; it matters with fixed-neighbours only."),
+    ("fixed-neighbours", "Whether to link with peers, those of `mute peer add` and welcome only."),
     ("[log]", "What is written down."),
     ("log.level", "off, error, warn, info, debug or trace. Nothing above debug holds an address, an IP address or content."),
     ("log.file", "Whether to write to mute.log in the data folder as well as to the terminal."),
@@ -148,17 +163,29 @@ impl Config {
         Ok(config)
     }
 
+    /// The neighbours to dial.
+    pub fn peer_addresses(&self) -> Result<Vec<PeerAddress>, String> {
+        parse_all(&self.peers)
+    }
+
+    /// The keys of those that may dial this node.
+    pub fn welcome_keys(&self) -> Result<Vec<NodeKey>, String> {
+        parse_all(&self.welcome)
+    }
+
     /// What the types don't say. The error is the key and what is wrong with it.
     pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
         if self.network.is_empty() || self.network.len() > MAX_NETWORK_BYTES || self.network.contains(char::is_control) {
             return Err(("network", format!("must be a name of 1 to {MAX_NETWORK_BYTES} bytes on one line")));
         }
-        if self.listen.is_empty() || self.listen.len() > MAX_LISTEN {
-            return Err(("listen", format!("must hold 1 to {MAX_LISTEN} addresses")));
-        }
         if self.peers.len() > MAX_PEERS {
             return Err(("peers", format!("must hold at most {MAX_PEERS} neighbours")));
         }
+        if self.welcome.len() > MAX_PEERS {
+            return Err(("welcome", format!("must hold at most {MAX_PEERS} keys")));
+        }
+        self.peer_addresses().map_err(|problem| ("peers", problem))?;
+        self.welcome_keys().map_err(|problem| ("welcome", problem))?;
         // Below 4 MiB not even an empty component fits; a 32-bit memory ends at 4 GiB.
         if !(4..=4096).contains(&self.plugins.memory_mib) {
             return Err(("plugins.memory-mib", "must be 4 to 4096".into()));
@@ -168,6 +195,11 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn parse_all<T: FromStr<Err: Display>>(texts: &[String]) -> Result<Vec<T>, String> {
+    let parse = |text: &String| text.parse().map_err(|error| format!("`{}`: {error}", text.escape_debug()));
+    texts.iter().map(parse).collect()
 }
 
 /// What is wrong with a file that TOML or the types refuse: line, key and reason on one line.
@@ -217,7 +249,8 @@ mod tests {
             ("netwrok = \"a\"\n", ", line 1: unknown field `netwrok`"),
             ("network = \"unterminated\nx", ", line 1: "),
             ("network = \"\"", ": network: must be"),
-            ("listen = []", ": listen: must hold"),
+            ("peers = [\"x\"]", ": peers: `x`: not a peer"),
+            ("welcome = [\"x\"]", ": welcome: `x`: not a node key"),
             ("[plugins]\nmemory-mib = 1", ": plugins.memory-mib: must be"),
         ] {
             let problem = Config::parse(text).unwrap_err();

@@ -82,9 +82,9 @@ pub(crate) struct Init {
     /// The network to belong to.
     #[arg(long, value_name = "NAME")]
     pub(crate) network: Option<String>,
-    /// Where neighbours reach this node, by UDP; may be given more than once.
+    /// Where neighbours reach this node, by UDP.
     #[arg(long, value_name = "IP:PORT")]
-    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// `mute run`

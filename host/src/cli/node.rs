@@ -1,6 +1,6 @@
 //! The commands about the node itself.
 
-use std::{process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use serde_json::json;
 
@@ -12,9 +12,11 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{Neighbour, Request, Status},
+    control::{Reply, Request, Status},
     error::{Context as _, Error, Result},
     home::Home,
+    link::{FrameKind, Traffic},
+    node::{NeighbourState, NeighbourStatus},
 };
 
 /// `mute init`
@@ -24,8 +26,8 @@ pub(super) fn init(global: &Global, output: Output, init: &Init) -> Result<ExitC
     if let Some(network) = &init.network {
         config.network.clone_from(network);
     }
-    if !init.listen.is_empty() {
-        config.listen.clone_from(&init.listen);
+    if let Some(listen) = init.listen {
+        config.listen = listen;
     }
     config.check().map_err(|(key, problem)| Error::usage(format!("--{key}: {problem}")))?;
     home.create(&config.to_file())?;
@@ -66,7 +68,7 @@ pub(super) async fn peer(global: &Global, output: Output, peer: Peer) -> Result<
     let mut client = client(global).await?;
     match peer {
         Peer::List => {
-            let neighbours = client.status().await?.neighbours;
+            let neighbours = client.status().await?.node.neighbours;
             output.result(&neighbours, || list(&neighbours))
         }
         Peer::Add { peer } => {
@@ -74,7 +76,11 @@ pub(super) async fn peer(global: &Global, output: Output, peer: Peer) -> Result<
             output.result(&json!({ "added": peer }), || format!("added {}", one_line(&peer)))
         }
         Peer::Remove { key } => {
-            client.call(&Request::RemovePeer { key: key.clone() }).await?;
+            for reply in client.call(&Request::RemovePeer { key: key.clone() }).await? {
+                if let Reply::Text(note) = reply {
+                    output.message(&one_line(&note));
+                }
+            }
             output.result(&json!({ "removed": key }), || format!("removed {}", one_line(&key)))
         }
     }
@@ -82,71 +88,75 @@ pub(super) async fn peer(global: &Global, output: Output, peer: Peer) -> Result<
 
 /// A node in a few lines: the verdict, its reason, the next step.
 fn describe(output: Output, status: &Status) -> String {
-    let linked = status.neighbours.iter().filter(|neighbour| neighbour.linked).count();
-    let verdict = match (linked, status.neighbours.len()) {
+    let node = &status.node;
+    let linked = node.neighbours.iter().filter(|neighbour| neighbour.link.is_some()).count();
+    let verdict = match (linked, node.neighbours.len()) {
         (0, 0) => "alone: it has no neighbour; add one with `mute peer add KEY@HOST:PORT`".to_owned(),
         (0, _) => "cut off: no neighbour answers; see `mute peer list`".to_owned(),
         (1, _) => "linked to 1 neighbour; with fewer than 2 honest ones nobody is anonymous".to_owned(),
         (linked, all) if linked == all => format!("linked to {linked} neighbours"),
         (linked, all) => format!("linked to {linked} of {all} neighbours"),
     };
-    let listen: Vec<String> = status.listen.iter().map(ToString::to_string).collect();
     let resources = &status.resources;
     let mut text = format!(
         "{}\n  network    {}\n  key        {}\n  listens    {}\n  running    {}, {} of memory, {} of processor time\n",
         output.bold(&verdict),
-        status.network,
-        status.key,
-        listen.join(", "),
-        size::time(Duration::from_secs(status.uptime_s)),
+        one_line(&status.network),
+        node.key,
+        node.listen,
+        size::time(Duration::from_secs(node.uptime_s)),
         size::bytes(resources.resident_bytes),
         size::time(Duration::from_millis(resources.cpu_ms)),
     );
-    let rows: Vec<Vec<String>> = status
-        .counters
-        .kinds
-        .iter()
-        .map(|(kind, counters)| {
-            vec![
-                kind.clone(),
-                size::count(counters.received_frames),
-                size::bytes(counters.received_bytes),
-                size::count(counters.sent_frames),
-                size::bytes(counters.sent_bytes),
-                size::count(counters.dropped_frames),
-            ]
-        })
-        .collect();
-    text.push_str(&table(&["frames", "received", "bytes", "sent", "bytes", "dropped"], &rows));
+    let router = &node.router;
+    let rows = [
+        ("floods", router.floods),
+        ("seeks", router.seeks),
+        ("trails", router.trails),
+        ("keeps", router.keeps),
+        ("letters", router.letters),
+        ("data", router.data),
+        ("data, bytes", router.data_bytes),
+    ]
+    .map(|(kind, traffic)| {
+        let counts = [traffic.relayed, traffic.sent, traffic.delivered].map(size::count);
+        std::iter::once(kind.to_owned()).chain(counts).collect()
+    });
+    text.push_str(&table(&["messages", "relayed", "sent", "received"], &rows));
     text
 }
 
-fn list(neighbours: &[Neighbour]) -> String {
+fn list(neighbours: &[NeighbourStatus]) -> String {
     if neighbours.is_empty() {
         return "no neighbours; add one with `mute peer add KEY@HOST:PORT`".into();
     }
-    let rows: Vec<Vec<String>> = neighbours
-        .iter()
-        .map(|neighbour| {
-            let state = match (&neighbour.problem, neighbour.linked) {
-                (_, true) => "linked".to_owned(),
-                (Some(problem), false) => one_line(problem),
-                (None, false) => "not linked".to_owned(),
-            };
-            let round_trip = if neighbour.linked {
-                format!("{:.1} ms", Duration::from_micros(neighbour.round_trip_us).as_secs_f64() * 1e3)
-            } else {
-                String::new()
-            };
-            vec![
-                neighbour.key.clone(),
-                neighbour.address.map(|address| address.to_string()).unwrap_or_default(),
-                state,
-                round_trip,
-                size::bytes(neighbour.sent_bytes),
-                size::bytes(neighbour.received_bytes),
-            ]
-        })
-        .collect();
+    let rows: Vec<Vec<String>> = neighbours.iter().map(row).collect();
     table(&["key", "address", "state", "round trip", "sent", "received"], &rows)
+}
+
+fn row(neighbour: &NeighbourStatus) -> Vec<String> {
+    let mut state = match neighbour.state {
+        NeighbourState::Up => "linked",
+        NeighbourState::Dialling => "dialling",
+        NeighbourState::BackingOff => "waiting to dial again",
+        NeighbourState::Banned => "banned for a while",
+        NeighbourState::Down => "not linked",
+    }
+    .to_owned();
+    let Some(link) = &neighbour.link else {
+        if let Some(end) = &neighbour.last_end {
+            state = format!("{state}: {}", one_line(end));
+        }
+        let address = neighbour.dialled_at.clone().unwrap_or_default();
+        return vec![neighbour.key.to_string(), one_line(&address), state];
+    };
+    let bytes = |traffic: &BTreeMap<FrameKind, Traffic>| size::bytes(traffic.values().map(|traffic| traffic.bytes).sum());
+    vec![
+        neighbour.key.to_string(),
+        link.remote.to_string(),
+        state,
+        format!("{:.1} ms", Duration::from_micros(link.round_trip_us).as_secs_f64() * 1e3),
+        bytes(&link.counters.sent),
+        bytes(&link.counters.received),
+    ]
 }

@@ -28,6 +28,16 @@ impl Output {
         Self { json: global.json, quiet: global.quiet, colour: terminal && !no_colour, live: terminal && !global.quiet }
     }
 
+    /// Whether the user wants no messages.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.quiet
+    }
+
+    /// Whether standard error takes colours.
+    pub(crate) fn is_coloured(self) -> bool {
+        self.colour
+    }
+
     /// Whether scripts read this.
     pub(crate) fn is_json(self) -> bool {
         self.json
@@ -41,6 +51,11 @@ impl Output {
         } else {
             print_line(text().trim_end_matches('\n'))
         }
+    }
+
+    /// Prints a line of a result that comes in parts, unless scripts read this.
+    pub(crate) fn line(self, text: &str) -> Result<()> {
+        if self.json { Ok(()) } else { print_line(text) }
     }
 
     /// Prints a text that a plugin made, unless scripts read this.

@@ -11,8 +11,9 @@ use super::{
     plugin_command, size, tell,
 };
 use crate::{
-    control::{Client, PluginCommand, PluginStatus, Reply, Request},
+    control::{Client, PluginCommand, Reply, Request},
     error::{Error, Kind, Result},
+    plugin::PluginInfo,
 };
 
 /// How long a plugin may take to end a command after Ctrl-C, before the command line goes without its word.
@@ -46,28 +47,30 @@ async fn enable(client: &mut Client, output: Output, plugin: String, enabled: bo
 }
 
 /// All plugins of the daemon.
-async fn plugins(client: &mut Client) -> Result<Vec<PluginStatus>> {
+async fn plugins(client: &mut Client) -> Result<Vec<PluginInfo>> {
     match client.call(&Request::Plugins).await?.pop() {
         Some(Reply::Plugins(plugins)) => Ok(plugins),
         _ => Err(Error::failure("the daemon did not say which plugins it has")),
     }
 }
 
-fn list(plugins: &[PluginStatus]) -> String {
+fn list(plugins: &[PluginInfo]) -> String {
     let rows: Vec<Vec<String>> = plugins
         .iter()
         .map(|plugin| {
             vec![
                 one_line(&plugin.name),
-                one_line(&plugin.version),
-                plugin.state.clone(),
+                plugin.state.to_string(),
                 size::bytes(plugin.memory_bytes),
+                size::time(Duration::from_millis(plugin.cpu_ms)),
+                plugin.connections.to_string(),
+                format!("{} of {}", size::bytes(plugin.storage_used_bytes), size::bytes(plugin.storage_quota_bytes)),
                 plugin.restarts.to_string(),
                 one_line(plugin.last_error.as_deref().unwrap_or_default()),
             ]
         })
         .collect();
-    if rows.is_empty() { "no plugins".into() } else { table(&["plugin", "version", "state", "memory", "restarts", "last error"], &rows) }
+    if rows.is_empty() { "no plugins".into() } else { table(&["plugin", "state", "memory", "processor", "connections", "storage", "restarts", "last error"], &rows) }
 }
 
 /// `mute PLUGIN COMMAND …`

@@ -12,7 +12,6 @@ mod server;
 pub use client::Client;
 pub use codec::{decode_reply, decode_request};
 pub use protocol::{
-    Argument, Counters, KindCounters, Neighbour, PROTOCOL, PluginArgument, PluginCommand, PluginStatus, Reply, Request, Resources, Status,
-    Step,
+    Argument, PROTOCOL, PluginArgument, PluginCommand, Reply, Request, Resources, Status, Step,
 };
 pub use server::{Replies, Server, Service};

@@ -1,10 +1,8 @@
 //! What client and daemon say to each other.
 
-use std::{collections::BTreeMap, net::SocketAddr};
-
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::{error::Error, node, plugin::PluginInfo};
 
 /// The version of this protocol. Client and daemon of different versions part with a clear line.
 pub const PROTOCOL: u16 = 1;
@@ -24,12 +22,12 @@ pub enum Request {
     Stop,
     /// Keep a link to this neighbour (`KEY@HOST:PORT`), now and after a restart.
     AddPeer {
-        /// As [`Neighbour::key`] and an address to dial.
+        /// As text, see [`PeerAddress`](crate::link::PeerAddress).
         peer: String,
     },
     /// Forget a neighbour.
     RemovePeer {
-        /// As in [`Neighbour::key`].
+        /// As text, see [`NodeKey`](crate::link::NodeKey).
         key: String,
     },
     /// All plugins: [`Reply::Plugins`].
@@ -74,7 +72,7 @@ pub struct Argument {
 }
 
 /// What the daemon answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
     /// The answer to [`Request::Hello`].
@@ -87,7 +85,7 @@ pub enum Reply {
     /// How the node is.
     Status(Box<Status>),
     /// All plugins.
-    Plugins(Vec<PluginStatus>),
+    Plugins(Vec<PluginInfo>),
     /// The commands of a plugin.
     Commands(Vec<PluginCommand>),
     /// A result for people.
@@ -116,75 +114,18 @@ pub struct Step {
 }
 
 /// How a node is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// The daemon's version of MUTE.
     pub version: String,
     /// Its process id.
     pub pid: u32,
-    /// Seconds since it started.
-    pub uptime_s: u64,
     /// The network's name.
     pub network: String,
-    /// This node's key, as its neighbours know it.
-    pub key: String,
-    /// The UDP addresses it listens on, with the ports the system chose.
-    pub listen: Vec<SocketAddr>,
-    /// Its neighbours, linked or not.
-    pub neighbours: Vec<Neighbour>,
-    /// What went through it since it started.
-    pub counters: Counters,
-    /// What it used of the machine.
+    /// Its key, neighbours and counters.
+    pub node: node::Status,
+    /// What the daemon used of the machine.
     pub resources: Resources,
-}
-
-/// A neighbour of a node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Neighbour {
-    /// Its node key.
-    pub key: String,
-    /// Its UDP address: where its packets come from while linked, else where it is dialled.
-    pub address: Option<SocketAddr>,
-    /// Whether there is a link now.
-    pub linked: bool,
-    /// Whether this node dials it, and dials again when the link is lost.
-    pub kept: bool,
-    /// The link's round trip time in microseconds.
-    pub round_trip_us: u64,
-    /// Bytes of UDP payload sent over the present link.
-    pub sent_bytes: u64,
-    /// Bytes of UDP payload received over the present link.
-    pub received_bytes: u64,
-    /// Why there is no link, in a few words.
-    pub problem: Option<String>,
-}
-
-/// What went through a node since it started.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Counters {
-    /// Frames by their kind: `flood`, `seek`, `trail`, `keep`, `letter`, `data`, `close`.
-    pub kinds: BTreeMap<String, KindCounters>,
-    /// Links that were closed because the neighbour broke the protocol.
-    pub violations: u64,
-    /// Trails that lead through or end at this node now.
-    pub trails: u64,
-    /// Addresses that there is scent of.
-    pub rows: u64,
-}
-
-/// What went through a node of one kind of frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KindCounters {
-    /// Frames that came from neighbours.
-    pub received_frames: u64,
-    /// Their bytes.
-    pub received_bytes: u64,
-    /// Frames that went to neighbours.
-    pub sent_frames: u64,
-    /// Their bytes.
-    pub sent_bytes: u64,
-    /// Frames that were dropped at a full queue.
-    pub dropped_frames: u64,
 }
 
 /// What a process used of the machine; zero where the system does not tell.
@@ -196,25 +137,6 @@ pub struct Resources {
     pub resident_bytes: u64,
     /// The most that were ever resident.
     pub peak_resident_bytes: u64,
-}
-
-/// A plugin and how it is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PluginStatus {
-    /// The name by which the command line knows it.
-    pub name: String,
-    /// Its version, where it tells one.
-    pub version: String,
-    /// `stopped`, `starting`, `running`, `backing-off`, `quarantined`, …
-    pub state: String,
-    /// Whether it is to run.
-    pub enabled: bool,
-    /// Bytes of its linear memory.
-    pub memory_bytes: u64,
-    /// How often it was started again after a failure.
-    pub restarts: u64,
-    /// Why it failed last.
-    pub last_error: Option<String>,
 }
 
 /// A command of a plugin, as the plugin describes it.

@@ -224,7 +224,7 @@ mod tests {
         let count = |plugin: &str| Request::Commands { plugin: plugin.into() };
         assert_eq!(client.call(&count("1000")).await.unwrap().len(), 1000);
         assert_eq!(client.call(&count("x")).await.unwrap_err(), Error::usage("not a number"));
-        assert_eq!(client.call(&count("1")).await.unwrap(), [Reply::Text("0".into())]);
+        assert!(matches!(&client.call(&count("1")).await.unwrap()[..], [Reply::Text(text)] if text == "0"));
     }
 
     #[tokio::test]
@@ -232,7 +232,7 @@ mod tests {
         let (_folder, home, _stop) = served().await;
         let mut client = Client::connect(&home).await.unwrap();
         client.send(&Request::Status).await.unwrap();
-        assert_eq!(client.next().await.unwrap(), Some(Reply::Text("waiting".into())));
+        assert!(matches!(client.next().await.unwrap(), Some(Reply::Text(text)) if text == "waiting"));
         client.send(&Request::Cancel).await.unwrap();
         assert_eq!(client.next().await.unwrap_err().kind(), Kind::Cancelled);
     }
