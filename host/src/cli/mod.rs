@@ -37,13 +37,13 @@ pub fn main() -> ExitCode {
     let mut output = Output::new(&cli.global);
     let result = match cli.command {
         Command::Init(init) => node::init(&cli.global, output, &init),
-        Command::Run(run) => runtime().and_then(|runtime| runtime.block_on(node::run(&cli.global, output, &run))),
-        Command::BenchWorker(worker) => runtime().and_then(|runtime| runtime.block_on(crate::bench::worker(worker.plain))),
+        Command::Run(run) => block_on(node::run(&cli.global, output, &run)),
+        Command::BenchWorker(worker) => block_on(crate::bench::worker(worker.plain)),
         Command::Other(words) => {
             output = Output::new(&plugin_command::scan(words.get(1..).unwrap_or_default(), &cli.global));
-            runtime().and_then(|runtime| runtime.block_on(plugin::other(&cli.global, &words)))
+            block_on(plugin::other(&cli.global, &words))
         }
-        command => runtime().and_then(|runtime| runtime.block_on(short(&cli.global, output, command))),
+        command => block_on(short(&cli.global, output, command)),
     };
     match result {
         Ok(code) => code,
@@ -99,11 +99,15 @@ async fn client(global: &Global) -> Result<Client> {
     Client::connect(&Home::find(global.home.as_deref())?).await
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
+/// Runs a command to its end. What it left to other threads is not waited for.
+fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::failure(format!("the system gives no threads: {error}")))
+        .map_err(|error| Error::failure(format!("the system gives no threads: {error}")))?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_background();
+    result
 }
 
 /// Prints what clap has to say: help as a result, a mistake as one line with its suggestion.
