@@ -14,3 +14,5 @@ mod demo;
 pub mod error;
 /// The folders of a node.
 pub mod home;
+/// What a process uses of the machine.
+mod resources;

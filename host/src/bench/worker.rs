@@ -17,7 +17,7 @@ use crate::{
     control::Resources,
     error::{Error, Result},
     link::{NodeKey, NodeSecret, PeerAddress},
-    node::{Handle, NodeConfig},
+    node::{self, Handle, NodeConfig},
     overlay::{ConnectOptions, Connection, Identity, Overlay},
     resources,
 };
@@ -188,7 +188,8 @@ fn failed(error: impl std::fmt::Display) -> Error {
 
 impl Mute {
     async fn start(secret: NodeSecret) -> Result<Self> {
-        let node = Handle::start(NodeConfig::new(secret, NetworkId(*b"mute bench chain"))).map_err(failed)?;
+        let config = NodeConfig::new(secret, NetworkId(*b"mute bench chain"));
+        let node = node::start(config).await.map_err(failed)?;
         let identity = Overlay::new(node.clone()).identity(IdentityKey::from_seed(&*seed()?)).await.map_err(failed)?;
         Ok(Self { node, identity, connection: None })
     }

@@ -10,6 +10,7 @@ mod protocol;
 mod server;
 
 pub use client::Client;
+pub(crate) use client::unexpected;
 pub use codec::{decode_reply, decode_request};
 pub use protocol::{
     Argument, PROTOCOL, PluginArgument, PluginCommand, Reply, Request, Resources, Status, Step,
