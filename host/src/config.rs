@@ -1,6 +1,7 @@
 //! The configuration file: typed, every key with a default, unknown keys refused.
 
 use std::{
+    collections::BTreeMap,
     fmt::{Display, Write as _},
     net::SocketAddr,
     ops::Range,
@@ -13,12 +14,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Context as _, Error, Result},
     link::{NodeKey, PeerAddress},
+    plugin::{DEFAULT_QUOTA_BYTES, Permissions},
 };
 
 /// More than a person writes; a larger file is a mistake and is not read into memory.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// A node has 16 neighbours at most (routing.md); more names than this are never dialled.
 const MAX_PEERS: usize = 64;
+/// As many as a node runs.
+const MAX_PLUGINS: usize = 64;
 /// A network's name is hashed and shown on one line.
 const MAX_NETWORK_BYTES: usize = 64;
 
@@ -38,8 +42,8 @@ pub struct Config {
     pub fixed_neighbours: bool,
     /// What is written down.
     pub log: Log,
-    /// The sandboxed plugins.
-    pub plugins: Plugins,
+    /// What each plugin may use, by its name. A built-in one that is not named may use everything, any other nothing.
+    pub plugins: BTreeMap<String, Plugin>,
 }
 
 /// What is written down.
@@ -70,14 +74,18 @@ pub enum Level {
     Trace,
 }
 
-/// The sandboxed plugins.
+/// What a plugin may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Plugins {
-    /// Linear memory that each plugin may use, in MiB.
-    pub memory_mib: u32,
-    /// What each plugin may keep in its store, in MiB.
-    pub storage_mib: u32,
+pub struct Plugin {
+    /// Addresses, messages and connections.
+    pub routing: bool,
+    /// A store of its own on disk.
+    pub storage: bool,
+    /// Folders that are granted to it by name.
+    pub folders: bool,
+    /// What it may keep in its store, in MiB.
+    pub storage_quota_mib: u32,
 }
 
 impl Default for Config {
@@ -89,7 +97,7 @@ impl Default for Config {
             welcome: vec![],
             fixed_neighbours: false,
             log: Log::default(),
-            plugins: Plugins::default(),
+            plugins: BTreeMap::new(),
         }
     }
 }
@@ -100,11 +108,23 @@ impl Default for Log {
     }
 }
 
-impl Default for Plugins {
+impl Default for Plugin {
     fn default() -> Self {
-        Self { memory_mib: 128, storage_mib: 256 }
+        // The default is far below 2^32 MiB.
+        let quota = u32::try_from(DEFAULT_QUOTA_BYTES >> 20).unwrap_or(u32::MAX);
+        Self { routing: false, storage: false, folders: false, storage_quota_mib: quota }
     }
 }
+
+/// How a plugin is configured: at the end of the file, to be taken out of its comment.
+const PLUGIN_EXAMPLE: &str = "
+# What a plugin may use. A built-in one that is not named here may use everything, any other nothing.
+# [plugins.NAME]
+# routing = true            # addresses, messages and connections
+# storage = true            # a store of its own on disk
+# folders = true            # folders that are granted to it by name
+# storage-quota-mib = 512   # what it may keep in its store
+";
 
 /// The comment above each key of the file, in the file's order; a `[section]` has its comment too.
 const COMMENTS: &[(&str, &str)] = &[
@@ -116,15 +136,13 @@ const COMMENTS: &[(&str, &str)] = &[
     ("[log]", "What is written down."),
     ("log.level", "off, error, warn, info, debug or trace. Nothing above debug holds an address, an IP address or content."),
     ("log.file", "Whether to write to mute.log in the data folder as well as to the terminal."),
-    ("[plugins]", "The sandboxed plugins."),
-    ("plugins.memory-mib", "Linear memory that each plugin may use, in MiB."),
-    ("plugins.storage-mib", "What each plugin may keep in its store, in MiB."),
 ];
 
 impl Config {
     /// The file with these settings, each explained.
     pub fn to_file(&self) -> String {
         let plain = toml::to_string(self).unwrap_or_default();
+        let plain = plain.trim_end().strip_suffix("[plugins]").unwrap_or(&plain);
         let mut section = String::new();
         let mut file = String::from("# Configuration of a MUTE node. Every key may be left out; these are its values.\n");
         for line in plain.lines().filter(|line| !line.is_empty()) {
@@ -142,6 +160,7 @@ impl Config {
             file.push_str(line);
             file.push('\n');
         }
+        file.push_str(PLUGIN_EXAMPLE);
         file
     }
 
@@ -161,6 +180,17 @@ impl Config {
         let config: Self = toml::from_str(text).map_err(|error| describe(text, &error))?;
         config.check().map_err(|(key, problem)| format!(": {key}: {problem}"))?;
         Ok(config)
+    }
+
+    /// What plugins may use, as the plugin host takes it.
+    pub(crate) fn permissions(&self) -> BTreeMap<String, Permissions> {
+        let permissions = |plugin: &Plugin| Permissions {
+            routing: plugin.routing,
+            storage: plugin.storage,
+            folders: plugin.folders,
+            storage_quota_bytes: u64::from(plugin.storage_quota_mib) << 20,
+        };
+        self.plugins.iter().map(|(name, plugin)| (name.clone(), permissions(plugin))).collect()
     }
 
     /// The neighbours to dial.
@@ -186,12 +216,8 @@ impl Config {
         }
         self.peer_addresses().map_err(|problem| ("peers", problem))?;
         self.welcome_keys().map_err(|problem| ("welcome", problem))?;
-        // Below 4 MiB not even an empty component fits; a 32-bit memory ends at 4 GiB.
-        if !(4..=4096).contains(&self.plugins.memory_mib) {
-            return Err(("plugins.memory-mib", "must be 4 to 4096".into()));
-        }
-        if !(1..=1 << 20).contains(&self.plugins.storage_mib) {
-            return Err(("plugins.storage-mib", "must be 1 to 1048576".into()));
+        if self.plugins.len() > MAX_PLUGINS {
+            return Err(("plugins", format!("must name at most {MAX_PLUGINS} plugins")));
         }
         Ok(())
     }
@@ -226,7 +252,8 @@ mod tests {
     fn the_generated_file_is_the_default_and_explains_every_key() {
         let file = Config::default().to_file();
         assert_eq!(Config::parse(&file).unwrap(), Config::default());
-        let mut lines = file.lines().skip(1).filter(|line| !line.is_empty());
+        let explained = file.strip_suffix(PLUGIN_EXAMPLE).unwrap();
+        let mut lines = explained.lines().skip(1).filter(|line| !line.is_empty());
         let mut keys = 0;
         while let Some(comment) = lines.next() {
             assert!(comment.starts_with("# "), "no comment above {comment}");
@@ -234,6 +261,18 @@ mod tests {
             keys += 1;
         }
         assert_eq!(keys, COMMENTS.len());
+    }
+
+    #[test]
+    fn the_example_of_a_plugin_is_right_and_complete() {
+        let lines = PLUGIN_EXAMPLE.lines().skip(2).map(|line| line.strip_prefix("# ").unwrap());
+        let example = lines.collect::<Vec<_>>().join("\n");
+        let config = Config::parse(&example).unwrap();
+        let plugin = &config.plugins["NAME"];
+        assert_eq!(*plugin, Plugin { routing: true, storage: true, folders: true, ..Plugin::default() });
+        let keys = toml::Table::try_from(plugin).unwrap();
+        assert!(keys.keys().all(|key| example.contains(&format!("{key} = "))));
+        assert_eq!(config.permissions()["NAME"], Permissions::ALL);
     }
 
     #[test]
@@ -251,7 +290,7 @@ mod tests {
             ("network = \"\"", ": network: must be"),
             ("peers = [\"x\"]", ": peers: `x`: not a peer"),
             ("welcome = [\"x\"]", ": welcome: `x`: not a node key"),
-            ("[plugins]\nmemory-mib = 1", ": plugins.memory-mib: must be"),
+            ("[plugins.x]\nroutnig = true", ", line 2: unknown field `routnig`"),
         ] {
             let problem = Config::parse(text).unwrap_err();
             assert!(problem.starts_with(expected), "{text:?}: {problem}");

@@ -1,14 +1,14 @@
 //! The command line as its users meet it, mistakes included.
 
-mod common;
+mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use common::{Node, mute, run, wait_for};
+use support::{Node, mute, run, wait_for};
 use serde_json::Value;
 
 /// The JSON of a failure, as scripts read it.
-fn failure(said: &common::Said) -> Value {
+fn failure(said: &support::Said) -> Value {
     serde_json::from_str(said.out.lines().last().unwrap()).unwrap()
 }
 

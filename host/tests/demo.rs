@@ -1,8 +1,8 @@
 //! The project's main job, as a newcomer sees it.
 
-mod common;
+mod support;
 
-use common::{mute, run, wait_for};
+use support::{mute, run, wait_for};
 use serde_json::Value;
 
 #[test]
@@ -37,7 +37,7 @@ fn the_demo_shows_what_it_claims() {
         assert_eq!(relay["data_opened"], 0, "{relay}");
         assert!(relay["floods"].as_u64().unwrap() > 0, "{relay}");
     }
-    assert_eq!(common::files(folder.path()), Vec::<std::path::PathBuf>::new());
+    assert_eq!(support::files(folder.path()), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn ctrl_c_leaves_no_process_and_no_file() {
     let mut demo = mute().args(["demo", "--quiet"]).env("TMPDIR", folder.path()).stdout(std::process::Stdio::null()).spawn().unwrap();
     // All six have started when the last one's home is there.
     wait_for("the start of the nodes", || {
-        common::files(folder.path()).iter().any(|path| path.ends_with("bob/stderr.log")).then_some(())
+        support::files(folder.path()).iter().any(|path| path.ends_with("bob/stderr.log")).then_some(())
     });
     let id = rustix::process::Pid::from_child(&demo);
     rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();

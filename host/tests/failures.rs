@@ -1,10 +1,10 @@
 //! What happens in the middle of a transfer when things break.
 
-mod common;
+mod support;
 
 use std::process::Stdio;
 
-use common::{Said, files, line, share, wait_for};
+use support::{Said, files, line, share, wait_for};
 
 /// Large enough that a transfer is under way for a while on any machine.
 const SIZE: usize = 300 << 20;
@@ -51,7 +51,7 @@ fn a_killed_daemon_leaves_a_home_that_works() {
     let said = Said::from(&get.wait_with_output().unwrap());
     assert!(said.failed(1).contains("the daemon has gone"), "{said:?}");
     assert!(!has_complete(&nodes[2].home.join("downloads"), "moonstone.bin"));
-    let address = |node: &common::Node| node.json(&["chat", "me"]);
+    let address = |node: &support::Node| node.json(&["chat", "me"]);
     nodes[2].spawn(&[]);
     nodes[2].wait_for_plugins();
     assert!(!address(&nodes[2]).is_empty());

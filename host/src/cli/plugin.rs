@@ -11,7 +11,7 @@ use super::{
     plugin_command, size, tell,
 };
 use crate::{
-    control::{Client, PluginCommand, Reply, Request},
+    control::{Argument, Client, PluginCommand, Reply, Request},
     error::{Error, Kind, Result},
     plugin::PluginInfo,
 };
@@ -89,7 +89,12 @@ pub(super) async fn other(global: &Global, words: &[OsString]) -> Result<ExitCod
         json: global.json || call.global.json,
         quiet: global.quiet || call.global.quiet,
     });
-    let request = Request::Invoke { plugin, command: call.command, arguments: call.arguments };
+    let mut arguments = call.arguments;
+    if output.is_json() {
+        // Plugins yield both kinds of results in any case; one that saves the work for one of them looks for this.
+        arguments.push(Argument { name: "json".into(), value: String::new() });
+    }
+    let request = Request::Invoke { plugin, command: call.command, arguments };
     follow(&mut client, output, &request).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 
 mod folders;
 mod logging;
+mod network;
 mod peers;
 mod service;
 
@@ -20,8 +21,8 @@ use crate::{
     link::{BindError, NodeSecret},
     node::{self, NodeConfig, StartError},
     overlay::Overlay,
-    plugin::{Plugins, PluginsConfig},
-    store::{Store, StoreError},
+    plugin::{Embedded, Options, Plugins, Timing},
+    store::{FolderGrant, Store, StoreError},
 };
 
 /// The name of the folder that every plugin may write to.
@@ -85,7 +86,7 @@ impl Daemon {
         for folder in [home.plugins_folder(), home.cache_folder(), home.downloads_folder()] {
             make_private_folder(&folder)?;
         }
-        let plugins = Plugins::start(plugins_config(&home, &config), store.clone(), overlay)
+        let plugins = Plugins::start(plugin_options(&home, &config), store.clone(), Arc::new(network::Anonymous(overlay)))
             .await
             .map_err(|error| Error::failure(error.to_string()))?;
         let service = Arc::new(service::Service::new(&home, &config, node.clone(), store, plugins.clone()));
@@ -109,7 +110,7 @@ impl Daemon {
         }
         tracing::info!("stopping");
         let ending = async {
-            self.plugins.stop().await;
+            self.plugins.shutdown().await;
             self.node.stop().await;
         };
         tokio::select! {
@@ -148,11 +149,20 @@ async fn start_node(config: &Config, store: &Store) -> Result<node::Handle> {
     })
 }
 
-fn plugins_config(home: &Home, config: &Config) -> PluginsConfig {
-    let mut plugins = PluginsConfig::new(home.plugins_folder(), home.cache_folder());
-    let _ = config;
-    plugins.downloads = Some(home.downloads_folder());
-    plugins
+fn plugin_options(home: &Home, config: &Config) -> Options {
+    let embedded: Vec<Embedded> =
+        crate::embedded::EMBEDDED.iter().map(|&(name, component)| Embedded { name, component }).collect();
+    let downloads = FolderGrant { name: DOWNLOADS.into(), path: home.downloads_folder(), can_write: true };
+    let folders = embedded.iter().map(|plugin| (plugin.name.to_owned(), vec![downloads.clone()])).collect();
+    Options {
+        folder: home.plugins_folder(),
+        cache: home.cache_folder(),
+        protected: vec![home.store_file(), home.config_file()],
+        embedded,
+        permissions: config.permissions(),
+        folders,
+        timing: Timing::default(),
+    }
 }
 
 /// Stops when standard input ends. A thread of its own waits for that: one of the runtime's would keep the process.

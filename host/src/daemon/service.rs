@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{folders, peers};
@@ -13,7 +14,7 @@ use crate::{
     home::Home,
     link::{NodeKey, PeerAddress},
     node,
-    plugin::{self, Plugins},
+    plugin::{self, CallError, PluginError, Plugins},
     resources,
     store::Store,
 };
@@ -85,20 +86,39 @@ impl Service {
     }
 
     async fn commands(&self, plugin: &str) -> Result<Vec<PluginCommand>> {
-        Ok(self.plugins.commands(plugin).await.map_err(of_plugin)?.into_iter().map(command).collect())
+        Ok(self.plugins.commands(plugin).await.map_err(of_call)?.into_iter().map(command).collect())
     }
 
-    async fn invoke(&self, plugin: &str, name: String, arguments: Vec<Argument>, replies: &Replies) -> Result<()> {
+    async fn invoke(
+        &self,
+        plugin: &str,
+        name: String,
+        arguments: Vec<Argument>,
+        replies: &Replies,
+        cancelled: &CancellationToken,
+    ) -> Result<()> {
         let mut given = Vec::with_capacity(arguments.len());
         for argument in arguments {
             let value = if argument.name == FOLDER { self.grant(plugin, &argument.value).await? } else { argument.value };
             given.push((argument.name, value));
         }
-        let mut run = self.plugins.invoke(plugin, &name, given).await.map_err(of_plugin)?;
-        while let Some(output) = run.next().await {
-            replies.send(reply(output)).await;
+        // Commands read nothing yet: what is typed belongs to the shell.
+        let (_, input) = mpsc::channel(1);
+        let mut run = self.plugins.invoke(plugin, &name, given, input).map_err(of_call)?;
+        loop {
+            tokio::select! {
+                output = run.next() => match output {
+                    Some(output) => replies.send(reply(output)).await,
+                    None => return run.end().await.map_err(of_call),
+                },
+                () = cancelled.cancelled() => break,
+            }
         }
-        run.result().await.map_err(of_plugin)
+        // It still says how it ended; dropping it would leave that to chance.
+        run.cancel();
+        while run.next().await.is_some() {}
+        run.end().await.map_err(of_call)?;
+        Err(Error::new(Kind::Cancelled, "cancelled"))
     }
 
     /// Grants a local folder to a plugin; its name there. Whoever names it on the command line has the right to.
@@ -107,8 +127,7 @@ impl Service {
         if !path.is_absolute() || !path.is_dir() {
             return Err(Error::usage("the folder must be an absolute path to a folder"));
         }
-        let owner = plugin.to_owned();
-        let granted = self.blocking(move |store| store.folders(&owner).map_err(super::store_failed)).await?;
+        let granted = self.plugins.folders(plugin).map_err(of_plugin)?;
         let name = folders::grant_name(path, &granted);
         if !granted.iter().any(|grant| grant.name == name) {
             self.plugins.grant_folder(plugin, &name, path, false).await.map_err(of_plugin)?;
@@ -124,22 +143,20 @@ impl control::Service for Service {
             Request::Stop => self.stop.cancel(),
             Request::AddPeer { peer } => self.add_peer(&peer).await?,
             Request::RemovePeer { key } => self.remove_peer(&key, &replies).await?,
-            Request::Plugins => replies.send(Reply::Plugins(self.plugins.list().await)).await,
+            Request::Plugins => replies.send(Reply::Plugins(self.plugins.list())).await,
             Request::EnablePlugin { plugin, enabled } => {
-                self.plugins.set_enabled(&plugin, enabled).await.map_err(of_plugin)?;
+                let switched =
+                    if enabled { self.plugins.enable(&plugin).await } else { self.plugins.disable(&plugin).await };
+                switched.map_err(of_plugin)?;
             }
             Request::PluginLogs { plugin } => {
-                for line in self.plugins.logs(&plugin).await.map_err(of_plugin)? {
+                for line in self.plugins.logs(&plugin).map_err(of_plugin)? {
                     replies.send(Reply::Text(line.text)).await;
                 }
             }
             Request::Commands { plugin } => replies.send(Reply::Commands(self.commands(&plugin).await?)).await,
             Request::Invoke { plugin, command, arguments } => {
-                // Dropping the work cancels it in the plugin.
-                return cancelled
-                    .run_until_cancelled(self.invoke(&plugin, command, arguments, &replies))
-                    .await
-                    .unwrap_or_else(|| Err(Error::new(Kind::Cancelled, "cancelled")));
+                self.invoke(&plugin, command, arguments, &replies, &cancelled).await?;
             }
             Request::Hello { .. } | Request::Cancel => return Err(Error::failure("not a request")),
         }
@@ -155,9 +172,19 @@ fn usage(error: impl std::fmt::Display) -> Error {
     Error::usage(error.to_string())
 }
 
-/// A plugin's error, whose code says of what kind it is.
-fn of_plugin(error: plugin::Error) -> Error {
+/// A command's error, whose code says of what kind it is.
+fn of_call(error: CallError) -> Error {
     Error::new(Kind::of_plugin_code(error.code), error.message)
+}
+
+fn of_plugin(error: PluginError) -> Error {
+    let kind = match error {
+        PluginError::Unknown(_) => Kind::NotFound,
+        PluginError::Busy => Kind::Busy,
+        PluginError::Grant(_) => Kind::Denied,
+        PluginError::Store(_) => Kind::Failure,
+    };
+    Error::new(kind, error.to_string())
 }
 
 fn command(command: plugin::Command) -> PluginCommand {
@@ -180,8 +207,6 @@ fn reply(output: plugin::Output) -> Reply {
     match output {
         plugin::Output::Text(text) => Reply::Text(text),
         plugin::Output::Json(json) => Reply::Json(json),
-        plugin::Output::Progress(step) => {
-            Reply::Progress(Step { label: step.label, done: step.done, total: step.total, unit: step.unit })
-        }
+        plugin::Output::Progress { label, done, total, unit } => Reply::Progress(Step { label, done, total, unit }),
     }
 }
