@@ -50,7 +50,11 @@ impl FromStr for NodeKey {
         for byte in &mut key {
             *byte = bytes.next().ok_or(ParsePeerError::KeyLength)?;
         }
-        if bytes.next().is_some() { Err(ParsePeerError::KeyLength) } else { Ok(Self(key)) }
+        if bytes.next().is_some() {
+            Err(ParsePeerError::KeyLength)
+        } else {
+            Ok(Self(key))
+        }
     }
 }
 
@@ -75,7 +79,9 @@ impl Serialize for NodeKey {
 
 impl<'de> Deserialize<'de> for NodeKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -119,6 +125,18 @@ pub struct PeerAddress {
     pub port: u16,
 }
 
+impl PeerAddress {
+    /// `HOST:PORT`.
+    pub fn place(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        }
+    }
+}
+
 impl FromStr for PeerAddress {
     type Err = ParsePeerError;
 
@@ -126,8 +144,14 @@ impl FromStr for PeerAddress {
         let (key, place) = text.split_once('@').ok_or(ParsePeerError::Form)?;
         let key = key.parse()?;
         let (host, port) = place.rsplit_once(':').ok_or(ParsePeerError::Host)?;
-        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(inner) => inner.parse::<std::net::Ipv6Addr>().map_err(|_| ParsePeerError::Host)?.to_string(),
+        let host = match host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            Some(inner) => inner
+                .parse::<std::net::Ipv6Addr>()
+                .map_err(|_| ParsePeerError::Host)?
+                .to_string(),
             None if is_name(host) => host.to_owned(),
             None => return Err(ParsePeerError::Host),
         };
@@ -141,16 +165,14 @@ impl FromStr for PeerAddress {
 /// Whether this is made like a DNS name or an IP address of version 4.
 fn is_name(host: &str) -> bool {
     (1..=MAX_HOST_LENGTH).contains(&host.len())
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
 }
 
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "{}@[{}]:{}", self.key, self.host, self.port)
-        } else {
-            write!(f, "{}@{}:{}", self.key, self.host, self.port)
-        }
+        write!(f, "{}@{}", self.key, self.place())
     }
 }
 
@@ -169,7 +191,9 @@ impl Serialize for PeerAddress {
 
 impl<'de> Deserialize<'de> for PeerAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -207,7 +231,14 @@ mod tests {
 
     #[test]
     fn debug_output_tells_nothing() {
-        let peer = PeerAddress { key: NodeKey([1; 32]), host: "h".into(), port: 1 };
-        assert_eq!(format!("{peer:?} {:?}", peer.key), "PeerAddress(…) NodeKey(…)");
+        let peer = PeerAddress {
+            key: NodeKey([1; 32]),
+            host: "h".into(),
+            port: 1,
+        };
+        assert_eq!(
+            format!("{peer:?} {:?}", peer.key),
+            "PeerAddress(…) NodeKey(…)"
+        );
     }
 }

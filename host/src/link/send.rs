@@ -3,7 +3,7 @@
 use std::{
     pin::pin,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -44,7 +44,11 @@ struct Outgoing {
 
 impl Outgoing {
     fn new(stream: SendStream, chunks: Vec<Bytes>) -> Self {
-        Self { stream, chunks, next: 0 }
+        Self {
+            stream,
+            chunks,
+            next: 0,
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -54,18 +58,14 @@ impl Outgoing {
     /// Writes what QUIC takes without waiting. `Pending`: the task is woken when it takes more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WriteError>> {
         // Nothing is lost when this future is dropped: a write that has not resolved has written nothing.
-        match pin!(self.stream.write_chunks(&mut self.chunks[self.next..])).poll(cx) {
-            Poll::Ready(Ok(written)) => {
-                self.next += written.chunks;
-                if self.is_idle() {
-                    self.chunks.clear();
-                    self.next = 0;
-                }
-                Poll::Ready(Ok(written.bytes))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
+        let written =
+            ready!(pin!(self.stream.write_chunks(&mut self.chunks[self.next..])).poll(cx))?;
+        self.next += written.chunks;
+        if self.is_idle() {
+            self.chunks.clear();
+            self.next = 0;
         }
+        Poll::Ready(Ok(written.bytes))
     }
 }
 
@@ -76,7 +76,10 @@ struct Writer {
     lanes: Vec<Outgoing>,
     /// The lane that is served first among those of equal rank, so that each is at some time.
     first_bulk: usize,
-    #[cfg_attr(not(feature = "relay-view"), expect(dead_code, reason = "only the relay's view names the link"))]
+    #[cfg_attr(
+        not(feature = "relay-view"),
+        expect(dead_code, reason = "only the relay's view names the link")
+    )]
     link: LinkId,
 }
 
@@ -89,7 +92,12 @@ enum Turn {
 }
 
 /// Writes what is queued until the link ends.
-pub(super) async fn write(connection: Connection, control: SendStream, shared: Arc<Shared>, link: LinkId) -> LinkEnd {
+pub(super) async fn write(
+    connection: Connection,
+    control: SendStream,
+    shared: Arc<Shared>,
+    link: LinkId,
+) -> LinkEnd {
     let mut lanes = vec![Outgoing::new(control, Vec::new())];
     for lane in Lane::all().skip(1) {
         let stream = match connection.open_uni().await {
@@ -98,9 +106,17 @@ pub(super) async fn write(connection: Connection, control: SendStream, shared: A
         };
         // Fails only if the stream is closed already, which the first write tells.
         let _ = stream.set_priority(lane.priority());
-        lanes.push(Outgoing::new(stream, vec![Bytes::copy_from_slice(&[lane.number()])]));
+        lanes.push(Outgoing::new(
+            stream,
+            vec![Bytes::copy_from_slice(&[lane.number()])],
+        ));
     }
-    let mut writer = Writer { shared, lanes, first_bulk: 0, link };
+    let mut writer = Writer {
+        shared,
+        lanes,
+        first_bulk: 0,
+        link,
+    };
     let mut since_window = 0;
     loop {
         match std::future::poll_fn(|cx| writer.poll_turn(cx)).await {
@@ -144,7 +160,9 @@ impl Writer {
                 break;
             }
         }
-        if self.shared.closing.load(Ordering::Acquire) && self.lanes[Lane::CONTROL.index()].is_idle() {
+        if self.shared.closing.load(Ordering::Acquire)
+            && self.lanes[Lane::CONTROL.index()].is_idle()
+        {
             return Poll::Ready(Ok(Turn::Finished));
         }
         Poll::Pending
@@ -161,9 +179,16 @@ impl Writer {
             queue.pop(lane, BATCH_BYTES, |frame| {
                 frame.write_header(&mut headers);
                 let (header, body) = (headers.split().freeze(), frame.body());
-                self.shared.counters.sent.count(&frame, header.len() + body.len());
+                self.shared
+                    .counters
+                    .sent
+                    .count(&frame, header.len() + body.len());
                 #[cfg(feature = "relay-view")]
-                super::view::record(self.link, super::view::Way::Out, &[&header[mute_core::wire::LENGTH_PREFIX..], &body]);
+                super::view::record(
+                    self.link,
+                    super::view::Way::Out,
+                    &[&header[mute_core::wire::LENGTH_PREFIX..], &body],
+                );
                 outgoing.chunks.push(header);
                 if !body.is_empty() {
                     outgoing.chunks.push(body);
@@ -200,7 +225,9 @@ mod tests {
     fn each_lane_is_served_once_a_round_and_bulk_by_turns() {
         let mut first = std::collections::BTreeSet::new();
         for round in 0..usize::from(LANES) {
-            let mut order: Vec<_> = (0..usize::from(LANES)).map(|rank| served(rank, round)).collect();
+            let mut order: Vec<_> = (0..usize::from(LANES))
+                .map(|rank| served(rank, round))
+                .collect();
             assert_eq!(order[..Lane::FIRST_BULK], [0, 1, 2]);
             first.insert(order[Lane::FIRST_BULK]);
             order.sort_unstable();

@@ -70,7 +70,9 @@ impl std::fmt::Display for LinkEnd {
 impl From<ConnectionError> for LinkEnd {
     fn from(error: ConnectionError) -> Self {
         match error {
-            ConnectionError::ApplicationClosed(close) => Self::Closed(close.error_code.into_inner()),
+            ConnectionError::ApplicationClosed(close) => {
+                Self::Closed(close.error_code.into_inner())
+            }
             ConnectionError::LocallyClosed => Self::Ours,
             ConnectionError::TransportError(_) => Self::Quic,
             _ => Self::Lost,
@@ -124,8 +126,12 @@ impl LinkHandle {
             let bytes = frame.encoded_len();
             match queue.push(frame, bytes, now) {
                 Verdict::Queued => {}
-                Verdict::Marked => drop(self.shared.counters.marked.fetch_add(1, Ordering::Relaxed)),
-                Verdict::Dropped => drop(self.shared.counters.dropped.fetch_add(1, Ordering::Relaxed)),
+                Verdict::Marked => {
+                    self.shared.counters.marked.fetch_add(1, Ordering::Relaxed);
+                }
+                Verdict::Dropped => {
+                    self.shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
+                }
             }
         }
         let level = queue.level();
@@ -171,10 +177,18 @@ impl LinkHandle {
 }
 
 /// Puts an established connection to work.
-pub(crate) fn spawn(link: LinkId, established: Established, network: NetworkId, node: mpsc::Sender<FromLink>) -> LinkHandle {
+pub(crate) fn spawn(
+    link: LinkId,
+    established: Established,
+    network: NetworkId,
+    node: mpsc::Sender<FromLink>,
+) -> LinkHandle {
     let shared = Arc::new(Shared::default());
     let connection = established.connection.clone();
-    let handle = LinkHandle { connection: connection.clone(), shared: Arc::clone(&shared) };
+    let handle = LinkHandle {
+        connection: connection.clone(),
+        shared: Arc::clone(&shared),
+    };
     tokio::spawn(async move {
         let end = work(link, established, network, &shared, &node).await;
         let code = match end {
@@ -196,11 +210,26 @@ async fn work(
     shared: &Arc<Shared>,
     node: &mpsc::Sender<FromLink>,
 ) -> LinkEnd {
-    let Established { connection, control_out, control_in, .. } = established;
-    let reader = receive::Reader { link, network, shared: Arc::clone(shared), node: node.clone() };
+    let Established {
+        connection,
+        control_out,
+        control_in,
+        ..
+    } = established;
+    let reader = receive::Reader {
+        link,
+        network,
+        shared: Arc::clone(shared),
+        node: node.clone(),
+    };
     let opened = Arc::new(AtomicU32::new(1 << Lane::CONTROL.number()));
     let mut tasks = JoinSet::new();
-    tasks.spawn(send::write(connection.clone(), control_out, Arc::clone(shared), link));
+    tasks.spawn(send::write(
+        connection.clone(),
+        control_out,
+        Arc::clone(shared),
+        link,
+    ));
     tasks.spawn(reader.clone().read(Lane::CONTROL, control_in));
     loop {
         tokio::select! {
