@@ -14,5 +14,7 @@ mod demo;
 pub mod error;
 /// The folders of a node.
 pub mod home;
+pub mod link;
+pub mod node;
 /// What a process uses of the machine.
 mod resources;
