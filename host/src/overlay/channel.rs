@@ -127,7 +127,7 @@ pub struct ChannelReader {
     greeted: bool,
     /// The end, or an error, was reached.
     ended: bool,
-    /// Counted in [`Live::waiting_readers`].
+    /// Counted in [`Live::waiting`].
     waiting: bool,
 }
 
@@ -200,9 +200,9 @@ impl ChannelReader {
         if waiting != self.waiting {
             self.waiting = waiting;
             if waiting {
-                self.live.waiting_readers.fetch_add(1, Ordering::Relaxed);
+                self.live.waiting.fetch_add(1, Ordering::Relaxed);
             } else {
-                self.live.waiting_readers.fetch_sub(1, Ordering::Relaxed);
+                self.live.waiting.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }

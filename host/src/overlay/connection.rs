@@ -21,9 +21,9 @@ use super::{
     window::Windows,
 };
 
-/// How often a connection looks whether channels wait for a larger window. No wake-up for a host to notice, and a stall
-/// that lasts this long at most.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often a connection looks whether channels wait for a larger window: too seldom for a host to notice, and a stall
+/// takes three looks at most.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How long a connection that nobody holds any more stays open, so that the acknowledgement of what was read last goes
 /// out first: twice what QUIC may hold one back.
@@ -60,8 +60,8 @@ impl fmt::Debug for Connection {
 pub(crate) struct Live {
     pub(crate) quinn: quinn::Connection,
     pub(crate) windows: Windows,
-    /// Channels whose reader waits for bytes.
-    pub(crate) waiting_readers: AtomicU32,
+    /// Who waits for bytes or channels of the peer.
+    pub(crate) waiting: AtomicU32,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
     peer: Address,
@@ -98,7 +98,7 @@ impl Connection {
         let live = Arc::new(Live {
             quinn: quinn.clone(),
             windows,
-            waiting_readers: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             peer,
@@ -136,7 +136,9 @@ impl Connection {
     /// # Errors
     /// Why the connection ended.
     pub async fn accept(&self) -> Result<Channel, Error> {
+        let waiting = Waiting::new(&self.0);
         let (send, receive) = self.0.quinn.accept_bi().await.map_err(|error| self.0.error(&error))?;
+        drop(waiting);
         Ok(Channel::accepted(send, receive, self.0.clone()))
     }
 
@@ -159,6 +161,22 @@ impl Connection {
     pub async fn closed(&self) -> Error {
         let error = self.0.quinn.closed().await;
         self.0.error(&error)
+    }
+}
+
+/// One of [`Live::waiting`].
+struct Waiting<'a>(&'a Live);
+
+impl<'a> Waiting<'a> {
+    fn new(live: &'a Live) -> Self {
+        live.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(live)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -234,7 +252,7 @@ impl Steward {
 
     fn look(&self) {
         let Some(live) = self.live.upgrade() else { return };
-        if live.waiting_readers.load(Ordering::Relaxed) > 0 {
+        if live.waiting.load(Ordering::Relaxed) > 0 {
             live.windows.on_waiting(&self.quinn);
         }
     }

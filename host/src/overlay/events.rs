@@ -28,7 +28,7 @@ const PACKETS: usize = 256;
 const FAREWELL: Duration = Duration::from_secs(4);
 
 /// Drives an identity until its last handle is dropped or the node stops.
-pub(crate) async fn run(shared: Arc<Shared>, mut events: mpsc::Receiver<Event>) {
+pub(crate) async fn run(shared: Arc<Shared>, events: &mut mpsc::Receiver<Event>) {
     let wishes = tokio::spawn(wish(shared.clone()));
     let mut letters = letter::Opener::new(unix_s());
     loop {

@@ -307,7 +307,7 @@ mod tests {
         fn any_changed_bit_is_refused(at in any::<prop::sample::Index>(), bit in 0..8) {
             let mut sealed = letter("topic", b"body").to_vec();
             let at = at.index(SEALED);
-            sealed[at] ^= 1 << bit;
+            sealed[at] ^= 1_u8 << bit;
             // The highest bit of a share means nothing in X25519, but HPKE's key schedule covers it.
             prop_assert_eq!(open_at(&sealed, NOW), Err(Refused::Malformed));
         }

@@ -88,11 +88,14 @@ impl Overlay {
     pub async fn identity(&self, key: IdentityKey) -> Result<Identity, Error> {
         let claim = self.claim(key.address()).await?;
         let port = self.0.node.open_port(key.clone()).await?;
-        let node::Port { sender, events } = port;
-        let identity = Identity::new(key, Arc::new(sender), self.0.budget.clone(), claim.0.ending.clone())?;
+        let sender = Arc::new(port.sender.clone());
+        let identity = Identity::new(key, sender, self.0.budget.clone(), claim.0.ending.clone())?;
         let shared = identity.0.shared.clone();
         tokio::spawn(async move {
-            events::run(shared, events).await;
+            let mut port = port;
+            events::run(shared, &mut port.events).await;
+            // First the port is closed, then the address is free.
+            drop(port);
             drop(claim);
         });
         Ok(identity)

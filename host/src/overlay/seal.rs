@@ -232,7 +232,7 @@ mod tests {
             let (mut sealer, mut opener) = pair();
             let mut packet = sealer.seal(&payload, None).expect("a fresh key").to_vec();
             let at = at.index(packet.len());
-            packet[at] ^= 1 << bit;
+            packet[at] ^= 1_u8 << bit;
             prop_assert_eq!(open(&mut opener, &packet), None);
         }
 

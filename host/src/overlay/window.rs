@@ -143,26 +143,27 @@ impl Windows {
         let fast = now.saturating_duration_since(inner.looked) < round_trip * 2;
         inner.looked = now;
         if fast {
-            self.grow_receive(&mut inner, connection);
+            self.grow_receive(&mut inner, 2, connection);
         }
     }
 
-    /// Channels wait for bytes while others hold the whole window unread: a larger one lets them go on. Called now and
-    /// then while somebody waits.
+    /// Channels wait while others hold the whole window unread: a larger one lets them go on. Called now and then while
+    /// somebody waits. Three such steps make room for a second channel beside one that nobody reads.
     pub(crate) fn on_waiting(&self, connection: &quinn::Connection) {
         let blocked = connection.stats().frame_rx.data_blocked;
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if blocked > inner.blocked {
             inner.blocked = blocked;
-            self.grow_receive(&mut inner, connection);
+            self.grow_receive(&mut inner, 8, connection);
         }
     }
 
-    fn grow_receive(&self, inner: &mut Inner, connection: &quinn::Connection) {
-        let receive = inner.receive;
-        if receive < MAX_RECEIVE && inner.share.grow(receive) {
-            inner.receive = receive * 2;
-            self.look_read.store(receive, Ordering::Relaxed);
+    fn grow_receive(&self, inner: &mut Inner, factor: u64, connection: &quinn::Connection) {
+        let wanted = (inner.receive * factor).min(MAX_RECEIVE);
+        let more = wanted - inner.receive;
+        if more > 0 && inner.share.grow(more) {
+            inner.receive = wanted;
+            self.look_read.store(wanted / 2, Ordering::Relaxed);
             // It stays below 2^62, which is the only thing that could go wrong.
             connection.set_receive_window(VarInt::from_u64(inner.receive).unwrap_or(VarInt::MAX));
         }
