@@ -1,1 +1,4 @@
 //! The MUTE host: an anonymous network that hosts sandboxed plugins.
+
+pub mod link;
+pub mod node;

@@ -1,7 +1,7 @@
 //! What a router counts.
 
 /// Counts of one kind of message or of all Data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Traffic {
     /// Frames that went on to a neighbour for others: one for each neighbour.
     pub relayed: u64,
@@ -12,7 +12,7 @@ pub struct Traffic {
 }
 
 /// Why messages were dropped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Drops {
     /// The stamp was too old or too far ahead.
     pub stale: u64,
@@ -35,7 +35,7 @@ pub struct Drops {
 }
 
 /// How much a router holds at this moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Gauges {
     /// Neighbours.
     pub links: u64,
@@ -60,7 +60,7 @@ pub struct Gauges {
 }
 
 /// What a router did since its start, and what it holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counters {
     /// Floods.
     pub floods: Traffic,
