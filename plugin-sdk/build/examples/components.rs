@@ -6,11 +6,7 @@ use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let out = PathBuf::from(
-        arguments
-            .next()
-            .ok_or("which folder shall the components go to?")?,
-    );
+    let out = PathBuf::from(arguments.next().ok_or("which folder shall the components go to?")?);
     let named: Vec<String> = arguments.collect();
     let mut packages: Vec<&str> = named.iter().map(String::as_str).collect();
     if packages.is_empty() {

@@ -12,24 +12,10 @@ const POLL: Duration = Duration::from_millis(50);
 /// All others tell of the outer build: its flags, wrappers, target folder, profile and package.
 const KEPT: &[&str] = &["CARGO_BUILD_JOBS", "CARGO_HOME", "CARGO_MAKEFLAGS"];
 /// The same, by prefix.
-const KEPT_PREFIXES: &[&str] = &[
-    "CARGO_HTTP_",
-    "CARGO_NET_",
-    "CARGO_REGISTRIES_",
-    "CARGO_REGISTRY_",
-    "CARGO_SOURCE_",
-    "CARGO_TERM_",
-];
+const KEPT_PREFIXES: &[&str] =
+    &["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_", "CARGO_TERM_"];
 /// What cargo tells a build script, beside the `CARGO_` ones.
-const BUILD_SCRIPT: &[&str] = &[
-    "DEBUG",
-    "HOST",
-    "NUM_JOBS",
-    "OPT_LEVEL",
-    "OUT_DIR",
-    "PROFILE",
-    "TARGET",
-];
+const BUILD_SCRIPT: &[&str] = &["DEBUG", "HOST", "NUM_JOBS", "OPT_LEVEL", "OUT_DIR", "PROFILE", "TARGET"];
 
 /// Whether a variable of the outer cargo must not reach a nested one. `RUSTUP_TOOLCHAIN` may: both are to use one toolchain.
 pub(crate) fn belongs_to_outer_build(name: &str) -> bool {
@@ -58,9 +44,7 @@ pub(crate) fn answer(mut command: Command) -> Result<String> {
     let told = |why: String| Error::new(format!("{name}: {why}"));
     let done = command.output().map_err(|error| told(error.to_string()))?;
     if !done.status.success() {
-        return Err(told(
-            last_line(&done.stderr).unwrap_or_else(|| done.status.to_string()),
-        ));
+        return Err(told(last_line(&done.stderr).unwrap_or_else(|| done.status.to_string())));
     }
     Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
 }
@@ -69,10 +53,7 @@ pub(crate) fn answer(mut command: Command) -> Result<String> {
 pub(crate) fn run_for(mut command: Command, limit: Duration) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let told = |why: String| Error::new(format!("{name}: {why}"));
-    let mut child = command
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(|error| told(error.to_string()))?;
+    let mut child = command.stdout(Stdio::null()).spawn().map_err(|error| told(error.to_string()))?;
     let deadline = Instant::now() + limit;
     loop {
         match child.try_wait().map_err(|error| told(error.to_string()))? {
@@ -91,10 +72,7 @@ pub(crate) fn run_for(mut command: Command, limit: Duration) -> Result<()> {
 
 fn last_line(stderr: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(stderr);
-    text.lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .map(|line| line.trim().to_owned())
+    text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -104,14 +82,7 @@ mod tests {
 
     #[test]
     fn settings_pass_and_the_outer_build_does_not() {
-        for name in [
-            "CARGO_HOME",
-            "CARGO_NET_OFFLINE",
-            "CARGO_MAKEFLAGS",
-            "PATH",
-            "RUSTUP_TOOLCHAIN",
-            "RUSTUP_HOME",
-        ] {
+        for name in ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_MAKEFLAGS", "PATH", "RUSTUP_TOOLCHAIN", "RUSTUP_HOME"] {
             assert!(!belongs_to_outer_build(name), "{name}");
         }
         for name in [
@@ -139,9 +110,7 @@ mod tests {
         let mut sleep = clean("sleep");
         sleep.arg("60");
         let start = Instant::now();
-        let error = run_for(sleep, Duration::from_millis(200))
-            .unwrap_err()
-            .to_string();
+        let error = run_for(sleep, Duration::from_millis(200)).unwrap_err().to_string();
         assert!(error.contains("no end after"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(10));
     }

@@ -18,20 +18,13 @@ pub struct Component {
 
 /// Turns a core module, which carries its world in custom sections, into a validated component.
 pub(crate) fn encode(name: &str, module: &[u8]) -> Result<Component> {
-    let failed = |error| {
-        Error::new(format!(
-            "{name} compiles to a module that is no plugin: {error:#}"
-        ))
-    };
+    let failed = |error| Error::new(format!("{name} compiles to a module that is no plugin: {error:#}"));
     let bytes = ComponentEncoder::default()
         .validate(true)
         .module(module)
         .and_then(|encoder| encoder.encode())
         .map_err(failed)?;
-    Ok(Component {
-        name: name.to_owned(),
-        bytes,
-    })
+    Ok(Component { name: name.to_owned(), bytes })
 }
 
 /// Checks that `bytes` begin as a component does. (Whether it holds a valid one is for the runtime that loads it.)
@@ -41,9 +34,9 @@ pub(crate) fn encode(name: &str, module: &[u8]) -> Result<Component> {
 pub fn check_component(bytes: &[u8]) -> Result<()> {
     match bytes.get(..COMPONENT_HEADER.len()) {
         Some(header) if header == COMPONENT_HEADER => Ok(()),
-        Some(header) if header.starts_with(b"\0asm") => Err(Error::new(
-            "is a core WebAssembly module, not a component: build it with mute-plugin-build",
-        )),
+        Some(header) if header.starts_with(b"\0asm") => {
+            Err(Error::new("is a core WebAssembly module, not a component: build it with mute-plugin-build"))
+        }
         _ => Err(Error::new("is not WebAssembly")),
     }
 }
@@ -58,10 +51,7 @@ pub fn load_prebuilt(folder: &Path, names: &[&str]) -> Result<Vec<Component>> {
         let told = |why: String| Error::new(format!("prebuilt plugin {}: {why}", path.display()));
         let bytes = std::fs::read(&path).map_err(|error| told(error.to_string()))?;
         check_component(&bytes).map_err(|error| told(error.to_string()))?;
-        Ok(Component {
-            name: (*name).to_owned(),
-            bytes,
-        })
+        Ok(Component { name: (*name).to_owned(), bytes })
     };
     names.iter().map(load).collect()
 }
@@ -75,18 +65,8 @@ mod tests {
     fn only_components_pass() {
         let empty = encode("empty", b"\0asm\x01\0\0\0").unwrap();
         check_component(&empty.bytes).unwrap();
-        assert!(
-            check_component(b"\0asm\x01\0\0\0")
-                .unwrap_err()
-                .to_string()
-                .contains("core WebAssembly module")
-        );
-        assert!(
-            check_component(b"#!/bin/sh\n")
-                .unwrap_err()
-                .to_string()
-                .contains("not WebAssembly")
-        );
+        assert!(check_component(b"\0asm\x01\0\0\0").unwrap_err().to_string().contains("core WebAssembly module"));
+        assert!(check_component(b"#!/bin/sh\n").unwrap_err().to_string().contains("not WebAssembly"));
         assert!(check_component(b"\0as").is_err());
     }
 
@@ -94,12 +74,7 @@ mod tests {
     fn a_module_with_unknown_imports_is_refused_by_name() {
         // (module (import "env" "f" (func)))
         let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x09\x01\x03env\x01f\0\0";
-        assert!(
-            encode("sneaky", module)
-                .unwrap_err()
-                .to_string()
-                .starts_with("sneaky compiles to")
-        );
+        assert!(encode("sneaky", module).unwrap_err().to_string().starts_with("sneaky compiles to"));
     }
 
     #[test]
@@ -108,19 +83,9 @@ mod tests {
         let good = encode("empty", b"\0asm\x01\0\0\0").unwrap().bytes;
         std::fs::write(folder.path().join("good.wasm"), &good).unwrap();
         std::fs::write(folder.path().join("bad.wasm"), b"\0asm\x01\0\0\0").unwrap();
-        assert_eq!(
-            load_prebuilt(folder.path(), &["good"]).unwrap()[0].bytes,
-            good
-        );
-        let bad = load_prebuilt(folder.path(), &["good", "bad"])
-            .unwrap_err()
-            .to_string();
+        assert_eq!(load_prebuilt(folder.path(), &["good"]).unwrap()[0].bytes, good);
+        let bad = load_prebuilt(folder.path(), &["good", "bad"]).unwrap_err().to_string();
         assert!(bad.contains("bad.wasm: is a core"), "{bad}");
-        assert!(
-            load_prebuilt(folder.path(), &["none"])
-                .unwrap_err()
-                .to_string()
-                .contains("none.wasm")
-        );
+        assert!(load_prebuilt(folder.path(), &["none"]).unwrap_err().to_string().contains("none.wasm"));
     }
 }

@@ -50,24 +50,13 @@ impl Unpacked {
     /// The compiler in `root`, if it was unpacked there to the end.
     fn find(root: &Path) -> Option<Self> {
         let version = fs::read_to_string(root.join(MARK)).ok()?;
-        let folders = fs::read_dir(root.join("usr/lib"))
-            .ok()?
-            .flatten()
-            .map(|entry| entry.path());
+        let folders = fs::read_dir(root.join("usr/lib")).ok()?.flatten().map(|entry| entry.path());
         let holds_driver = |folder: &PathBuf| {
             let files = fs::read_dir(folder).into_iter().flatten().flatten();
-            files.into_iter().any(|file| {
-                file.file_name()
-                    .to_string_lossy()
-                    .starts_with("librustc_driver")
-            })
+            files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("librustc_driver"))
         };
         let libraries = folders.into_iter().find(holds_driver)?;
-        Some(Self {
-            root: root.to_path_buf(),
-            version: version.trim().to_owned(),
-            libraries,
-        })
+        Some(Self { root: root.to_path_buf(), version: version.trim().to_owned(), libraries })
     }
 }
 
@@ -86,10 +75,7 @@ pub(crate) fn unpack(folder: &Path, offline: bool) -> Result<Unpacked> {
         return Err(Error::new("cargo is offline"));
     }
     let (version, packages) = choose()?;
-    eprintln!(
-        "mute: fetching Debian's rustc {version} (140 MB, once) into {}",
-        home.display()
-    );
+    eprintln!("mute: fetching Debian's rustc {version} (140 MB, once) into {}", home.display());
     let partial = home.join("partial");
     for leftover in [&partial, &root] {
         match fs::remove_dir_all(leftover) {
@@ -101,8 +87,7 @@ pub(crate) fn unpack(folder: &Path, offline: bool) -> Result<Unpacked> {
     fs::write(partial.join("root").join(MARK), &version).map_err(told)?;
     fs::rename(partial.join("root"), &root).map_err(told)?;
     fs::remove_dir_all(&partial).map_err(told)?;
-    Unpacked::find(&root)
-        .ok_or_else(|| Error::new("Debian's packages hold no compiler where we look for it"))
+    Unpacked::find(&root).ok_or_else(|| Error::new("Debian's packages hold no compiler where we look for it"))
 }
 
 /// The packages of the first family new enough for us, and its version.
@@ -112,26 +97,18 @@ fn choose() -> Result<(String, Vec<String>)> {
     }
     let wanted = env!("CARGO_PKG_RUST_VERSION");
     let fitting = FAMILIES.iter().find_map(|(rustc, source)| {
-        let version = candidate(rustc)
-            .ok()
-            .filter(|version| at_least(version, wanted))?;
+        let version = candidate(rustc).ok().filter(|version| at_least(version, wanted))?;
         Some((rustc, source, version))
     });
-    let (rustc, source, version) = fitting
-        .ok_or_else(|| Error::new(format!("apt knows no rustc of version {wanted} or later")))?;
+    let (rustc, source, version) =
+        fitting.ok_or_else(|| Error::new(format!("apt knows no rustc of version {wanted} or later")))?;
     let mut packages = BTreeSet::from([(*source).to_owned()]);
     let mut open = vec![(*rustc).to_owned()];
     while let Some(package) = open.pop() {
         if packages.len() >= PACKAGES_MAX {
-            return Err(Error::new(format!(
-                "{rustc} depends on more packages than a compiler does"
-            )));
+            return Err(Error::new(format!("{rustc} depends on more packages than a compiler does")));
         }
-        open.extend(needed_of(&apt_cache(&[
-            "depends",
-            "--important",
-            &package,
-        ])?));
+        open.extend(needed_of(&apt_cache(&["depends", "--important", &package])?));
         packages.insert(package);
         open.retain(|name| !packages.contains(name));
     }
@@ -142,9 +119,7 @@ fn update_lists() -> Result<()> {
     let mut id = clean("id");
     id.arg("-u");
     if answer(id)? != "0" {
-        return Err(Error::new(
-            "apt's lists are empty: `apt-get update` as root fills them",
-        ));
+        return Err(Error::new("apt's lists are empty: `apt-get update` as root fills them"));
     }
     let mut update = clean("apt-get");
     update.args(["--quiet", "update"]);
@@ -164,37 +139,20 @@ fn candidate(package: &str) -> Result<String> {
 }
 
 fn candidate_of(policy: &str) -> Option<String> {
-    let full = policy
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    let full = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
     let without_epoch = full.split_once(':').map_or(full, |(_, version)| version);
-    let upstream = without_epoch
-        .split(|c: char| !c.is_ascii_digit() && c != '.')
-        .next()?;
+    let upstream = without_epoch.split(|c: char| !c.is_ascii_digit() && c != '.').next()?;
     (!upstream.is_empty()).then(|| upstream.to_owned())
 }
 
 fn at_least(version: &str, wanted: &str) -> bool {
-    let numbers = |text: &str| {
-        text.split('.')
-            .map(|part| part.parse().unwrap_or(0))
-            .collect::<Vec<u32>>()
-    };
+    let numbers = |text: &str| text.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>();
     numbers(version) >= numbers(wanted)
 }
 
 fn needed_of(depends: &str) -> Vec<String> {
-    let names = depends
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("Depends: "));
-    names
-        .filter(|name| {
-            NEEDED_PREFIXES
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        })
-        .map(str::to_owned)
-        .collect()
+    let names = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+    names.filter(|name| NEEDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))).map(str::to_owned).collect()
 }
 
 fn fetch_into(partial: &Path, packages: &[String]) -> Result<()> {
@@ -202,17 +160,11 @@ fn fetch_into(partial: &Path, packages: &[String]) -> Result<()> {
     let told = |error: std::io::Error| Error::new(format!("{}: {error}", partial.display()));
     fs::create_dir_all(&root).map_err(told)?;
     let mut download = clean("apt-get");
-    download
-        .args(["--quiet", "download"])
-        .args(packages)
-        .current_dir(partial);
+    download.args(["--quiet", "download"]).args(packages).current_dir(partial);
     run_for(download, PACKAGES_LIMIT)?;
     for entry in fs::read_dir(partial).map_err(told)? {
         let archive = entry.map_err(told)?.path();
-        if archive
-            .extension()
-            .is_some_and(|extension| extension == "deb")
-        {
+        if archive.extension().is_some_and(|extension| extension == "deb") {
             let mut extract = clean("dpkg-deb");
             extract.arg("--extract").args([&archive, &root]);
             run_for(extract, UNPACK_LIMIT)?;
@@ -228,33 +180,22 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_apt() {
-        let policy = |candidate| {
-            format!("rustc-web:\n  Installed: (none)\n  Candidate: {candidate}\n  Version table:\n")
-        };
-        assert_eq!(
-            candidate_of(&policy("1.96.0+dfsg1-1~deb12u2")).as_deref(),
-            Some("1.96.0")
-        );
-        assert_eq!(
-            candidate_of(&policy("2:1.100.1-1")).as_deref(),
-            Some("1.100.1")
-        );
+        let policy =
+            |candidate| format!("rustc-web:\n  Installed: (none)\n  Candidate: {candidate}\n  Version table:\n");
+        assert_eq!(candidate_of(&policy("1.96.0+dfsg1-1~deb12u2")).as_deref(), Some("1.96.0"));
+        assert_eq!(candidate_of(&policy("2:1.100.1-1")).as_deref(), Some("1.100.1"));
         assert_eq!(candidate_of(&policy("(none)")), None);
         assert_eq!(candidate_of(""), None);
-        assert!(
-            at_least("1.96.0", "1.95") && at_least("1.95.0", "1.95") && at_least("1.100.0", "1.95")
-        );
+        assert!(at_least("1.96.0", "1.95") && at_least("1.95.0", "1.95") && at_least("1.100.0", "1.95"));
         assert!(!at_least("1.85.0", "1.95") && !at_least("", "1.95"));
     }
 
     #[test]
     fn of_the_dependencies_only_what_the_compiler_loads_is_taken() {
-        let depends = "rustc-web\n  Depends: libc6\n  Depends: libstd-rust-web-dev\n  Depends: gcc\n  Conflicts: rustup\n";
+        let depends =
+            "rustc-web\n  Depends: libc6\n  Depends: libstd-rust-web-dev\n  Depends: gcc\n  Conflicts: rustup\n";
         assert_eq!(needed_of(depends), ["libstd-rust-web-dev"]);
-        assert_eq!(
-            needed_of("x\n  Depends: libllvm22\n  Depends: libstdc++6\n"),
-            ["libllvm22"]
-        );
+        assert_eq!(needed_of("x\n  Depends: libllvm22\n  Depends: libstdc++6\n"), ["libllvm22"]);
     }
 
     #[test]
@@ -265,17 +206,9 @@ mod tests {
         fs::create_dir_all(&libraries).unwrap();
         fs::write(libraries.join("librustc_driver-0.so"), "").unwrap();
         assert!(Unpacked::find(&root).is_none());
-        assert!(
-            unpack(folder.path(), true)
-                .unwrap_err()
-                .to_string()
-                .contains("offline")
-        );
+        assert!(unpack(folder.path(), true).unwrap_err().to_string().contains("offline"));
         fs::write(root.join(MARK), "1.96.0\n").unwrap();
         let found = unpack(folder.path(), true).unwrap();
-        assert_eq!(
-            (found.version(), found.libraries()),
-            ("1.96.0", libraries.as_path())
-        );
+        assert_eq!((found.version(), found.libraries()), ("1.96.0", libraries.as_path()));
     }
 }

@@ -9,14 +9,8 @@ use std::process::{Command, Stdio};
 const PROFILE: &str = "plugin";
 
 /// The same, for a crate outside the workspace, which does not know it.
-const PROFILE_VALUES: &[&str] = &[
-    "inherits='release'",
-    "codegen-units=1",
-    "lto=true",
-    "opt-level='s'",
-    "panic='abort'",
-    "strip=true",
-];
+const PROFILE_VALUES: &[&str] =
+    &["inherits='release'", "codegen-units=1", "lto=true", "opt-level='s'", "panic='abort'", "strip=true"];
 
 /// Every runtime that speaks the component model's async has SIMD; BLAKE3 verifies four times faster with it.
 const FLAGS: &str = "-Ctarget-feature=+simd128,+bulk-memory";
@@ -29,10 +23,7 @@ const FLAGS: &str = "-Ctarget-feature=+simd128,+bulk-memory";
 pub fn build_plugins(workspace: &Path, packages: &[&str], folder: &Path) -> Result<Vec<Component>> {
     let configure = |command: &mut Command| {
         // The outer cargo has resolved this workspace already; the nested one never writes into it.
-        command
-            .arg("--locked")
-            .arg("--manifest-path")
-            .arg(workspace.join("Cargo.toml"));
+        command.arg("--locked").arg("--manifest-path").arg(workspace.join("Cargo.toml"));
         for package in packages {
             command.args(["--package", package]);
         }
@@ -47,25 +38,16 @@ pub fn build_plugins(workspace: &Path, packages: &[&str], folder: &Path) -> Resu
 /// As [`build_plugins`].
 pub fn build_crate(package: &Path, name: &str, folder: &Path) -> Result<Component> {
     let configure = |command: &mut Command| {
-        command
-            .arg("--manifest-path")
-            .arg(package.join("Cargo.toml"));
+        command.arg("--manifest-path").arg(package.join("Cargo.toml"));
         for value in PROFILE_VALUES {
             command.args(["--config", &format!("profile.{PROFILE}.{value}")]);
         }
     };
     let built = build(folder, &[name], configure)?;
-    built
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::new(format!("{name} was not built")))
+    built.into_iter().next().ok_or_else(|| Error::new(format!("{name} was not built")))
 }
 
-fn build(
-    folder: &Path,
-    names: &[&str],
-    configure: impl FnOnce(&mut Command),
-) -> Result<Vec<Component>> {
+fn build(folder: &Path, names: &[&str], configure: impl FnOnce(&mut Command)) -> Result<Vec<Component>> {
     let own = folder.join("plugins");
     let told = |error: std::io::Error| Error::new(format!("{}: {error}", own.display()));
     fs::create_dir_all(&own).map_err(told)?;
@@ -76,18 +58,13 @@ fn build(
     let toolchain = Toolchain::probe(folder)?;
     let mut cargo = toolchain.cargo_build();
     configure(&mut cargo);
-    cargo
-        .args(["--profile", PROFILE, "--lib", "--target-dir"])
-        .arg(&own);
+    cargo.args(["--profile", PROFILE, "--lib", "--target-dir"]).arg(&own);
     // A user's build.build-dir would be the outer cargo's, whose lock is held while we run.
-    cargo
-        .env("CARGO_BUILD_BUILD_DIR", &own)
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS);
+    cargo.env("CARGO_BUILD_BUILD_DIR", &own).env("CARGO_ENCODED_RUSTFLAGS", FLAGS);
     // A build script's standard output is cargo's; its standard error is shown when the build fails.
     let status = cargo.stdout(Stdio::null()).status();
     let list = names.join(", ");
-    let status = status
-        .map_err(|error| Error::new(format!("cargo does not start to compile {list}: {error}")))?;
+    let status = status.map_err(|error| Error::new(format!("cargo does not start to compile {list}: {error}")))?;
     if !status.success() {
         let with = toolchain.describe();
         return Err(Error::new(format!(
@@ -95,16 +72,9 @@ fn build(
         )));
     }
     let encode = |name: &&str| {
-        let module = own
-            .join(TARGET)
-            .join(PROFILE)
-            .join(format!("{}.wasm", name.replace('-', "_")));
-        let told = |error| {
-            Error::new(format!(
-                "{name} is no plugin: no crate type cdylib? {}: {error}",
-                module.display()
-            ))
-        };
+        let module = own.join(TARGET).join(PROFILE).join(format!("{}.wasm", name.replace('-', "_")));
+        let told =
+            |error| Error::new(format!("{name} is no plugin: no crate type cdylib? {}: {error}", module.display()));
         component::encode(name, &fs::read(&module).map_err(told)?)
     };
     names.iter().map(encode).collect()

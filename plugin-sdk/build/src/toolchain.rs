@@ -30,12 +30,7 @@ impl Toolchain {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let sysroot = PathBuf::from(ask(&rustc, &["--print", "sysroot"])?);
         let linker = own_linker(&rustc, &sysroot)?;
-        let machine = Self {
-            cargo,
-            rustc,
-            unpacked: None,
-            linker,
-        };
+        let machine = Self { cargo, rustc, unpacked: None, linker };
         let why = match std::env::var(TOOLCHAIN_VARIABLE).as_deref() {
             Ok("debian") => format!("{TOOLCHAIN_VARIABLE}=debian"),
             Ok(other) if !other.is_empty() => {
@@ -47,59 +42,38 @@ impl Toolchain {
         };
         let place = folder.display();
         eprintln!("mute: {why}: plugins are compiled by Debian's rustc, unpacked under {place}");
-        let offline = matches!(
-            std::env::var("CARGO_NET_OFFLINE").as_deref(),
-            Ok("1" | "true")
-        );
+        let offline = matches!(std::env::var("CARGO_NET_OFFLINE").as_deref(), Ok("1" | "true"));
         let unpacked = debian::unpack(folder, offline).map_err(|error| no_way_out(&why, &error))?;
-        Ok(Self {
-            rustc: unpacked.rustc().into_os_string(),
-            unpacked: Some(unpacked),
-            ..machine
-        })
+        Ok(Self { rustc: unpacked.rustc().into_os_string(), unpacked: Some(unpacked), ..machine })
     }
 
     /// What it is, in a few words for a log.
     pub fn describe(&self) -> String {
         match &self.unpacked {
             None => format!("{} with {TARGET} installed", self.rustc.to_string_lossy()),
-            Some(unpacked) => format!(
-                "Debian's rustc {} with a standard library of our own",
-                unpacked.version()
-            ),
+            Some(unpacked) => format!("Debian's rustc {} with a standard library of our own", unpacked.version()),
         }
     }
 
     /// A `cargo build` for [`TARGET`] by this toolchain, in an environment of its own.
     pub(crate) fn cargo_build(&self) -> Command {
         let mut command = clean(&self.cargo);
-        command
-            .args(["build", "--target", TARGET])
-            .env("RUSTC", &self.rustc);
+        command.args(["build", "--target", TARGET]).env("RUSTC", &self.rustc);
         // An empty name switches off what the user's configuration may set; such a wrapper knows another compiler.
-        command
-            .env("RUSTC_WRAPPER", "")
-            .env("RUSTC_WORKSPACE_WRAPPER", "");
+        command.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "");
         if let Some(unpacked) = &self.unpacked {
             command.args(["-Z", "build-std=std,panic_abort"]);
-            command
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env("LD_LIBRARY_PATH", unpacked.libraries());
+            command.env("RUSTC_BOOTSTRAP", "1").env("LD_LIBRARY_PATH", unpacked.libraries());
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &self.linker);
         }
         command
     }
 
     fn has_target(&self) -> Result<bool> {
-        let folder = ask(
-            &self.rustc,
-            &["--print", "target-libdir", "--target", TARGET],
-        )?;
+        let folder = ask(&self.rustc, &["--print", "target-libdir", "--target", TARGET])?;
         // rustup leaves the folder behind, empty, when it removes a target.
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        Ok(files
-            .into_iter()
-            .any(|file| file.file_name().to_string_lossy().starts_with("libstd-")))
+        Ok(files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("libstd-")))
     }
 }
 
@@ -111,10 +85,7 @@ fn ask(rustc: &OsStr, arguments: &[&str]) -> Result<String> {
 
 fn own_linker(rustc: &OsStr, sysroot: &Path) -> Result<PathBuf> {
     let version = ask(rustc, &["-vV"])?;
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .unwrap_or_default();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
     Ok(sysroot.join("lib/rustlib").join(host).join("bin/rust-lld"))
 }
 
@@ -132,12 +103,7 @@ mod tests {
     #[test]
     fn the_user_is_told_both_ways_out() {
         let told = no_way_out("no target", &Error::new("apt-get: not found")).to_string();
-        for part in [
-            "no target",
-            "apt-get: not found",
-            "rustup target add",
-            PREBUILT_VARIABLE,
-        ] {
+        for part in ["no target", "apt-get: not found", "rustup target add", PREBUILT_VARIABLE] {
             assert!(told.contains(part), "{told}");
         }
         assert_eq!(told.lines().count(), 1);
