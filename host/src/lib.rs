@@ -18,3 +18,4 @@ pub mod link;
 pub mod node;
 /// What a process uses of the machine.
 mod resources;
+pub mod overlay;
