@@ -19,3 +19,8 @@ pub mod node;
 /// What a process uses of the machine.
 mod resources;
 pub mod overlay;
+
+/// The plugins that come with this program, compiled by the build script.
+mod embedded {
+    include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+}
