@@ -15,7 +15,7 @@ use std::{
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
 pub(crate) use args::{Bench, Demo, Global};
-pub(crate) use output::{Output, Progress, one_line, table};
+pub(crate) use output::{Output, one_line, table};
 pub use plugin_command::FOLDER;
 pub(crate) use size::{bytes as show_bytes, count as show_count, time as show_time};
 

@@ -16,12 +16,12 @@ use crate::{
     cli::{Output, interrupted},
     config::Config,
     control::Server,
-    error::{Context as _, Error, Kind, Result},
+    error::{Error, Kind, Result},
     home::{Home, make_private_folder},
     link::{BindError, NodeSecret},
     node::{self, NodeConfig, StartError},
     overlay::Overlay,
-    plugin::{Embedded, Options, Plugins, Timing},
+    plugin::{Options, Plugins, Timing},
     store::{FolderGrant, Store, StoreError},
 };
 
@@ -150,10 +150,9 @@ async fn start_node(config: &Config, store: &Store) -> Result<node::Handle> {
 }
 
 fn plugin_options(home: &Home, config: &Config) -> Options {
-    let embedded: Vec<Embedded> =
-        crate::embedded::EMBEDDED.iter().map(|&(name, component)| Embedded { name, component }).collect();
+    let embedded = crate::embedded::EMBEDDED.to_vec();
     let downloads = FolderGrant { name: DOWNLOADS.into(), path: home.downloads_folder(), can_write: true };
-    let folders = embedded.iter().map(|plugin| (plugin.name.to_owned(), vec![downloads.clone()])).collect();
+    let folders = embedded.iter().map(|(name, _)| ((*name).to_owned(), vec![downloads.clone()])).collect();
     Options {
         folder: home.plugins_folder(),
         cache: home.cache_folder(),

@@ -17,7 +17,6 @@ use crate::{
     control::{Argument, Client, Reply, Request, Status, Step},
     error::{Context as _, Error, Kind, Result},
     home::Home,
-    link::NodeKey,
 };
 
 /// The nodes: two ends and four relays.
