@@ -1,6 +1,7 @@
 //! The MUTE host: an anonymous network that hosts sandboxed plugins.
 
-/// Plugins and what they may do.
+pub mod link;
+pub mod node;
+pub mod overlay;
 pub mod plugin;
-/// What a node keeps on disk.
 pub mod store;

@@ -30,7 +30,8 @@ impl FromStr for Address {
     type Err = ParseAddressError;
 
     fn from_str(text: &str) -> Result<Self, ParseAddressError> {
-        let parsed = CheckedHrpstring::new::<Bech32m>(text).map_err(|_| ParseAddressError::Malformed)?;
+        let parsed =
+            CheckedHrpstring::new::<Bech32m>(text).map_err(|_| ParseAddressError::Malformed)?;
         if parsed.hrp() != PREFIX {
             return Err(ParseAddressError::Prefix);
         }
@@ -39,7 +40,11 @@ impl FromStr for Address {
         for byte in &mut key {
             *byte = bytes.next().ok_or(ParseAddressError::Length)?;
         }
-        if bytes.next().is_some() { Err(ParseAddressError::Length) } else { Ok(Self(key)) }
+        if bytes.next().is_some() {
+            Err(ParseAddressError::Length)
+        } else {
+            Ok(Self(key))
+        }
     }
 }
 

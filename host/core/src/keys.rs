@@ -1,9 +1,12 @@
 //! Secret keys, which are never printed and are erased when dropped.
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::Address;
+use crate::{Address, MessageId};
 
 /// The Ed25519 secret behind an address.
 #[derive(Clone)]
@@ -51,4 +54,103 @@ pub struct DirectionKeys {
     pub iv: [u8; 12],
     /// The AES-128 key that masks the packet number, as in QUIC header protection (RFC 9001, 5.4).
     pub mask: [u8; 16],
+}
+
+/// Which end of a trail keys are for: the ends' directions are each other's mirror.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrailEnd {
+    /// The one that sent the Seek.
+    Seeker,
+    /// The one that answered with the Trail.
+    Owner,
+}
+
+impl TrailKeys {
+    /// What Seek `seek` and Trail `trail` agreed on, at one of their ends: HKDF-SHA-256 of the X25519 agreement, salt = Seek
+    /// id, info = Trail id ‖ purpose. `None` if the other's share is of small order.
+    pub(crate) fn agree(
+        secret: &StaticSecret,
+        share: &[u8; 32],
+        seek: MessageId,
+        trail: MessageId,
+        end: TrailEnd,
+    ) -> Option<Self> {
+        let shared = secret.diffie_hellman(&PublicKey::from(*share));
+        if !shared.was_contributory() {
+            return None;
+        }
+        let hkdf = Hkdf::<Sha256>::new(Some(&seek.0), shared.as_bytes());
+        let to_owner = DirectionKeys::expand(&hkdf, trail, b"seeker to owner");
+        let to_seeker = DirectionKeys::expand(&hkdf, trail, b"owner to seeker");
+        let mut succession = [0; 32];
+        expand(&hkdf, trail, b"succession", &mut succession);
+        let (send, receive) = match end {
+            TrailEnd::Seeker => (to_owner, to_seeker),
+            TrailEnd::Owner => (to_seeker, to_owner),
+        };
+        Some(Self {
+            send,
+            receive,
+            succession,
+        })
+    }
+}
+
+impl DirectionKeys {
+    fn expand(hkdf: &Hkdf<Sha256>, trail: MessageId, direction: &[u8]) -> Self {
+        let mut bytes = zeroize::Zeroizing::new([0; 16 + 12 + 16]);
+        expand(hkdf, trail, direction, &mut *bytes);
+        let mut keys = Self {
+            seal: [0; 16],
+            iv: [0; 12],
+            mask: [0; 16],
+        };
+        keys.seal.copy_from_slice(&bytes[..16]);
+        keys.iv.copy_from_slice(&bytes[16..28]);
+        keys.mask.copy_from_slice(&bytes[28..]);
+        keys
+    }
+}
+
+fn expand(hkdf: &Hkdf<Sha256>, trail: MessageId, purpose: &[u8], out: &mut [u8]) {
+    hkdf.expand_multi_info(&[&trail.0, purpose], out)
+        .expect("44 bytes are far below what HKDF can expand to");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends() -> (TrailKeys, TrailKeys) {
+        let (ours, theirs) = (StaticSecret::from([1; 32]), StaticSecret::from([2; 32]));
+        let (seek, trail) = (MessageId([3; 16]), MessageId([4; 16]));
+        let agree = |secret, share: &StaticSecret, end| {
+            TrailKeys::agree(secret, PublicKey::from(share).as_bytes(), seek, trail, end)
+                .expect("shares are honest")
+        };
+        (
+            agree(&ours, &theirs, TrailEnd::Seeker),
+            agree(&theirs, &ours, TrailEnd::Owner),
+        )
+    }
+
+    #[test]
+    fn what_one_end_sends_the_other_receives_and_directions_differ() {
+        let (seeker, owner) = ends();
+        assert_eq!(seeker.send.seal, owner.receive.seal);
+        assert_eq!(seeker.send.iv, owner.receive.iv);
+        assert_eq!(seeker.send.mask, owner.receive.mask);
+        assert_eq!(seeker.receive.seal, owner.send.seal);
+        assert_eq!(seeker.succession, owner.succession);
+        assert_ne!(seeker.send.seal, seeker.receive.seal);
+        assert_ne!(seeker.send.iv, seeker.receive.iv);
+        assert_ne!(seeker.send.mask, seeker.receive.mask);
+    }
+
+    #[test]
+    fn a_share_of_small_order_agrees_on_nothing() {
+        let secret = StaticSecret::from([1; 32]);
+        let id = MessageId([0; 16]);
+        assert!(TrailKeys::agree(&secret, &[0; 32], id, id, TrailEnd::Owner).is_none());
+    }
 }

@@ -6,11 +6,18 @@
 mod id;
 mod keys;
 mod router;
+mod succession;
 mod time;
-/// What goes over a link.
 pub mod wire;
 
-pub use id::{Address, ConnectionId, Label, LinkId, MessageId, NetworkId, ParseAddressError, PortId, Topic, TrailId};
-pub use keys::{IdentityKey, TrailKeys};
-pub use router::{Close, Ecn, Event, Hop, Input, Output, Role, Router, RouterConfig};
+pub use id::{
+    Address, ConnectionId, Label, LinkId, MessageId, NetworkId, ParseAddressError, PortId, Topic,
+    TrailId,
+};
+pub use keys::{DirectionKeys, IdentityKey, TrailKeys};
+pub use router::{
+    Close, Counters, Drops, Event, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic,
+};
+pub use succession::SuccessionProof;
 pub use time::{Instant, Now};
+pub use wire::{DecodeError, Ecn, Violation};

@@ -1,87 +1,135 @@
-//! Streams and letters between addresses (skeleton: the API that the plugin host builds against).
+//! Streams and letters between addresses, on top of the node's trails.
+//!
+//! Two addresses talk QUIC inside MUTE: [a socket](socket) carries a connection's datagrams as [sealed](seal) packets on
+//! trails, [TLS](tls) proves the addresses, [the transport's parameters](transport) suit packets of 15 KB. An identity is
+//! driven by [one task](events) that hears the router; [dialling](dial) and [listening](listener) make
+//! [connections](connection), each looked after by a task of its own, and those carry [channels](channel). What needs no
+//! connection goes as [letters](letter) and broadcasts into [mailboxes](mailbox). All connections of a host share
+//! [one budget](window) of memory.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use bytes::Bytes;
 use mute_core::{Address, IdentityKey};
-use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-/// What went wrong, by the codes of `plugin.wit`: 1 no-route, 2 timed-out, 3 refused, 4 closed, 5 denied, 6 not-found, 7 quota,
-/// 8 invalid, 9 too-large, 10 busy, 11 cancelled, 12 internal; 1000 up are the plugin's own. The message is for people.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Error { pub code: u32, pub message: String }
+mod below;
+mod channel;
+mod connection;
+mod dial;
+pub mod error;
+mod events;
+mod identity;
+pub mod letter;
+mod listener;
+mod mailbox;
+mod preface;
+pub mod seal;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod transport;
+mod window;
+
+pub use channel::{Channel, ChannelReader, ChannelWriter};
+pub use connection::{Connection, Stats};
+pub use error::Error;
+pub use identity::{Identity, LettersDropped, MAX_BROADCAST, verify};
+pub use listener::Listener;
+pub use mailbox::{Message, Subscription};
+
+use crate::node;
+use window::Budget;
+
+/// What a connection shall be like.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// What to speak: 1 to 128 bytes.
+    pub protocol: String,
+    /// Prove the own address to the peer; otherwise it sees a one-time address.
+    pub show_identity: bool,
+    /// Much will be carried, and nobody waits for the single byte: more is sent ahead.
+    pub bulk: bool,
+    /// How long to try, at most ten minutes.
+    pub timeout: Duration,
+}
 
 /// Makes identities on one node. Cheap to clone.
 #[derive(Clone)]
-pub struct Overlay { /* node: node::Handle, … */ }
+pub struct Overlay(Arc<Inner>);
+
+struct Inner {
+    node: node::Handle,
+    budget: Arc<Budget>,
+    living: Arc<Mutex<HashMap<Address, Lifetime>>>,
+}
+
+/// The two ends of an identity: its last handle is dropped, its port is closed.
+#[derive(Clone)]
+struct Lifetime {
+    ending: CancellationToken,
+    ended: CancellationToken,
+}
 
 impl Overlay {
-    pub fn new(node: crate::node::Handle) -> Self;
-    /// Brings an identity to life. The same address twice at once is `invalid`.
-    pub async fn identity(&self, key: IdentityKey) -> Result<Identity, Error>;
+    /// Identities on this node.
+    pub fn new(node: node::Handle) -> Self {
+        Self(Arc::new(Inner { node, budget: Arc::default(), living: Arc::default() }))
+    }
+
+    /// Brings an identity to life. If one with the same address is about to close, waits for that.
+    ///
+    /// # Errors
+    /// `invalid`: the address lives here already. `closed`: the node has stopped.
+    pub async fn identity(&self, key: IdentityKey) -> Result<Identity, Error> {
+        let claim = self.claim(key.address()).await?;
+        let port = self.0.node.open_port(key.clone()).await?;
+        let sender = Arc::new(port.sender.clone());
+        let identity = Identity::new(key, sender, self.0.budget.clone(), claim.0.ending.clone())?;
+        let shared = identity.0.shared.clone();
+        tokio::spawn(async move {
+            let mut port = port;
+            events::run(shared, &mut port.events).await;
+            // First the port is closed, then the address is free.
+            drop(port);
+            drop(claim);
+        });
+        Ok(identity)
+    }
+
+    /// Takes the address for one identity.
+    async fn claim(&self, address: Address) -> Result<Claim, Error> {
+        loop {
+            let earlier = {
+                let mut living = self.0.living.lock().unwrap_or_else(PoisonError::into_inner);
+                match living.get(&address) {
+                    Some(earlier) if !earlier.ending.is_cancelled() => {
+                        return Err(Error::invalid("this identity is in use already"));
+                    }
+                    Some(earlier) => earlier.ended.clone(),
+                    None => {
+                        let lifetime =
+                            Lifetime { ending: CancellationToken::new(), ended: CancellationToken::new() };
+                        living.insert(address, lifetime.clone());
+                        return Ok(Claim(lifetime, address, self.0.living.clone()));
+                    }
+                }
+            };
+            earlier.cancelled().await;
+        }
+    }
 }
 
-/// A living address. Cheap to clone; the last clone's drop closes it.
-#[derive(Clone)]
-pub struct Identity { /* … */ }
+/// An address that is taken; dropping it leaves the address to others.
+struct Claim(Lifetime, Address, Arc<Mutex<HashMap<Address, Lifetime>>>);
 
-impl Identity {
-    pub fn address(&self) -> Address;
-    /// Signs with a prefix of its own: "mute/1 plugin signature" ‖ length-prefixed context ‖ data.
-    pub fn sign(&self, context: &str, data: &[u8]) -> [u8; 64];
-    pub async fn broadcast(&self, topic: &str, body: Bytes) -> Result<(), Error>;
-    pub async fn send(&self, to: Address, topic: &str, body: Bytes) -> Result<(), Error>;
-    /// Bounded; the oldest is dropped and counted. Once per topic: a second subscription is `invalid` until the first is dropped.
-    pub fn broadcasts(&self, topic: &str) -> Result<Subscription, Error>;
-    pub fn letters(&self, topic: &str) -> Result<Subscription, Error>;
-    pub async fn connect(&self, to: Address, options: ConnectOptions) -> Result<Connection, Error>;
-    pub fn listen(&self, protocol: &str) -> Result<Listener, Error>;
-}
-/// Checks `Identity::sign`.
-pub fn verify(signer: &Address, context: &str, data: &[u8], signature: &[u8]) -> bool;
-
-pub struct Message { pub sender: Address, pub topic: String, pub id: [u8; 16], pub body: Bytes }
-pub struct Subscription { /* … */ }
-impl Subscription { pub async fn next(&mut self) -> Option<Message>; pub fn poll_next(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Message>>; }
-pub struct Listener { /* … */ }
-impl Listener { pub async fn next(&mut self) -> Option<Connection>; pub fn poll_next(&mut self, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Connection>>; }
-
-#[derive(Clone, Debug)]
-pub struct ConnectOptions { pub protocol: String, pub show_identity: bool, pub bulk: bool, pub timeout: Duration }
-
-pub struct Stats { pub round_trip: Duration, pub bytes_sent: u64, pub bytes_received: u64, /** 0 nothing, 1 a route, 2 the peer */ pub waiting_for: u32 }
-
-/// A reliable, encrypted connection between two addresses. Cheap to clone; the last clone's drop closes it.
-#[derive(Clone)]
-pub struct Connection { /* … */ }
-impl Connection {
-    pub fn peer(&self) -> Address;
-    pub fn peer_is_proven(&self) -> bool;
-    pub async fn open(&self) -> Result<Channel, Error>;
-    /// The next channel that the peer opened; an error when the connection ended.
-    pub async fn accept(&self) -> Result<Channel, Error>;
-    pub fn stats(&self) -> Stats;
-    pub fn close(&self, code: u32, reason: &str);
-    pub async fn closed(&self) -> Error;
-}
-
-/// One bidirectional byte stream.
-pub struct Channel { pub writer: ChannelWriter, pub reader: ChannelReader }
-/// Dropped without `finish`, it resets the stream: a truncated stream never looks ended.
-pub struct ChannelWriter { /* quinn::SendStream */ }
-impl ChannelWriter {
-    pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error>;
-    /// For component-model consumers: poll-based write of one chunk; `Ready(Ok(n))` took the first n bytes.
-    pub fn poll_write(&mut self, cx: &mut std::task::Context<'_>, bytes: &[u8]) -> std::task::Poll<Result<usize, Error>>;
-    /// Ends the stream and waits until the peer has it all.
-    pub async fn finish(&mut self) -> Result<(), Error>;
-    pub fn reset(&mut self, code: u32);
-}
-pub struct ChannelReader { /* quinn::RecvStream */ }
-impl ChannelReader {
-    /// The next bytes in order, at most `max`; `None` at the true end.
-    pub async fn read(&mut self, max: usize) -> Result<Option<Bytes>, Error>;
-    pub fn poll_read(&mut self, cx: &mut std::task::Context<'_>, max: usize) -> std::task::Poll<Result<Option<Bytes>, Error>>;
-    pub fn stop(&mut self, code: u32);
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.2.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+        self.0.ended.cancel();
+    }
 }

@@ -1,12 +1,66 @@
-//! What goes over a link (skeleton).
-use bytes::Bytes;
-use crate::{Address, Label, MessageId, Ecn};
+//! What goes over a link.
+//!
+//! A link's streams carry [`Frame`]s, each behind its length ([`FrameReader`]). A frame is a small header that relays
+//! may change (the kind, and a phase, mode, label or congestion mark) and either a message that is [`Signed`] and
+//! passed on verbatim, or a sealed packet of a trail, which nobody signs. Messages between the two sides of a link
+//! ([`LinkMessage`]) are frames too, in MessagePack.
+//!
+//! | kind | header | then |
+//! | --- | --- | --- |
+//! | 1 Flood | phase: 0 hidden, else the count | signed: topic 16, body |
+//! | 2 Seek | 0 directed, else 1 + phase | signed: target 32, X25519 share 32 |
+//! | 3 Trail | label 8 | signed: Seek id 16, X25519 share 32 |
+//! | 4 Keep | label 8 | signed: Seek id 16, number 4, received 8, sent 8 |
+//! | 5 Letter | – | signed: to 32, sealed body |
+//! | 6 (Walk, not yet) | | |
+//! | 7 Data | label 8, ECN 1 | sealed body |
+//! | 8 Close | label 8 | – |
+//! | 128 Hello | – | MessagePack |
+//! | 129 (hosts), 130 (credits), not yet | | |
+//!
+//! Signed bytes are `mute/1` ‖ network 16 ‖ kind 1 ‖ author 32 ‖ minute 4 ‖ random 8 ‖ fields, all integers big-endian; the
+//! Ed25519 signature (64) follows them. The message's id is BLAKE3-128 of the signed bytes. Unknown kinds are ignored.
+//!
+//! **Naming rule.** A function that turns bytes or text from outside into something is called `decode_…` (or `parse_wire_…`), its
+//! name is unique in its crate, and it stands in the crate's list of decoders, which property tests and fuzzers run; a test scans the sources for one that
+//! does not.
 
-/// A message whose signature is not checked yet: nothing may act on it.
-pub struct Unverified(SignedMessage);
-/// A message whose signature holds: only verification makes one.
-pub struct Verified(SignedMessage);
-/// A signed message.
-pub struct SignedMessage { pub bytes: Bytes, pub id: MessageId, pub author: Address }
-/// One frame of a link.
-pub enum Frame<S> { Flood { message: S }, Seek { message: S }, Trail { label: Label, message: S }, Keep { label: Label, message: S }, Letter { message: S }, Data { label: Label, ecn: Ecn, body: Bytes }, Close { label: Label } }
+mod bodies;
+mod error;
+mod frame;
+mod link;
+mod signed;
+mod stream;
+
+/// The numbers of the kinds.
+pub mod kind {
+    /// [`Frame::Flood`](super::Frame::Flood).
+    pub const FLOOD: u8 = 1;
+    /// [`Frame::Seek`](super::Frame::Seek).
+    pub const SEEK: u8 = 2;
+    /// [`Frame::Trail`](super::Frame::Trail).
+    pub const TRAIL: u8 = 3;
+    /// [`Frame::Keep`](super::Frame::Keep).
+    pub const KEEP: u8 = 4;
+    /// [`Frame::Letter`](super::Frame::Letter).
+    pub const LETTER: u8 = 5;
+    /// Kept for Walk; ignored as unknown.
+    pub const WALK: u8 = 6;
+    /// [`Frame::Data`](super::Frame::Data).
+    pub const DATA: u8 = 7;
+    /// [`Frame::Close`](super::Frame::Close).
+    pub const CLOSE: u8 = 8;
+    /// [`LinkMessage::Hello`](super::LinkMessage::Hello).
+    pub const HELLO: u8 = 128;
+    /// Kept for lists of hosts; ignored as unknown.
+    pub const HOSTS: u8 = 129;
+    /// Kept for credits; ignored as unknown.
+    pub const CREDITS: u8 = 130;
+}
+
+pub use bodies::{Flood, Keep, KeepReport, Letter, MAX_FLOOD_BODY, MAX_LETTER_BODY, Seek, Trail};
+pub use error::{DecodeError, Violation};
+pub use frame::{Decoded, Ecn, Frame, MAX_DATA_BODY, MAX_FRAME, Phase, SeekMode, decode_frame};
+pub use link::{Hello, LinkMessage, MAX_HELLO, VERSION, decode_hello};
+pub use signed::{Body, SIGNED_OVERHEAD, Signed, Stamp, Unverified, Verified};
+pub use stream::{FrameReader, LENGTH_PREFIX};

@@ -1,0 +1,359 @@
+//! What waits for a neighbour: bounded in bytes, by class and by flow. Pure, so that it can be tested; a fair scheduler
+//! takes its place without its users noticing.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use mute_core::{Ecn, Label, wire::Frame};
+
+use super::lane::{LANES, Lane};
+
+/// A packet this small does not make its flow a bulk flow: it is an acknowledgement, a line of chat, a request. It is
+/// what any path on the internet carries in one piece.
+pub(super) const SMALL_BYTES: usize = 1280;
+
+/// A flow is a bulk flow for so long after its last large packet. Until then its small packets stay in line behind its
+/// large ones: QUIC inside would take a packet that is overtaken by 64 for lost.
+const BULK_MEMORY: Duration = Duration::from_secs(1);
+
+/// How many bulk flows are remembered; the small packets of others may overtake.
+const MAX_BULK_FLOWS: usize = 1024;
+
+/// How much may wait for a neighbour, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueueLimits {
+    /// Trail, Keep, Close: some 5,000 messages, more than the 4,096 trails that a neighbour may have.
+    pub(super) control: usize,
+    /// Flood, Seek, Letter.
+    pub(super) flood: usize,
+    /// Data of both kinds. Beyond, what comes is dropped.
+    pub(super) data: usize,
+    /// Data beyond which what comes is marked as having met congestion.
+    pub(super) mark: usize,
+}
+
+impl Default for QueueLimits {
+    /// 4 MiB are 256 of the largest packets, which cost the prototype nothing; an eighth of it, at which senders are told
+    /// to slow down, is 4 ms at 125 MB/s.
+    fn default() -> Self {
+        Self {
+            control: 1 << 20,
+            flood: 1 << 20,
+            data: 4 << 20,
+            mark: 512 << 10,
+        }
+    }
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It waits.
+    Queued,
+    /// It waits, and bears a mark that it met congestion.
+    Marked,
+    /// There was no room.
+    Dropped,
+}
+
+/// A frame and its length on the wire.
+struct Waiting<S> {
+    frame: Frame<S>,
+    bytes: usize,
+}
+
+/// The frames that wait for one neighbour.
+pub(super) struct SendQueue<S> {
+    lanes: [VecDeque<Waiting<S>>; LANES as usize],
+    control_bytes: usize,
+    flood_bytes: usize,
+    data_bytes: usize,
+    /// When a flow sent its last large packet.
+    bulk: HashMap<Label, Instant>,
+    limits: QueueLimits,
+}
+
+impl<S> SendQueue<S> {
+    pub(super) fn new(limits: QueueLimits) -> Self {
+        Self {
+            lanes: std::array::from_fn(|_| VecDeque::new()),
+            control_bytes: 0,
+            flood_bytes: 0,
+            data_bytes: 0,
+            bulk: HashMap::new(),
+            limits,
+        }
+    }
+
+    /// Takes a frame that is `bytes` long on the wire, if there is room.
+    pub(super) fn push(&mut self, mut frame: Frame<S>, bytes: usize, now: Instant) -> Verdict {
+        let lane = self.lane_of(&frame, now);
+        let limits = self.limits;
+        let (used, limit) = match self.account(lane) {
+            used if lane.is_data() => (used, limits.data),
+            used if lane == Lane::CONTROL => (used, limits.control),
+            used => (used, limits.flood),
+        };
+        if used.saturating_add(bytes) > limit {
+            return Verdict::Dropped;
+        }
+        *used += bytes;
+        let congested = *used > limits.mark;
+        let verdict = if congested && mark(&mut frame) {
+            Verdict::Marked
+        } else {
+            Verdict::Queued
+        };
+        self.lanes[lane.index()].push_back(Waiting { frame, bytes });
+        verdict
+    }
+
+    /// Hands the oldest frames of a lane to `take`, at most `max_bytes` (but always one).
+    pub(super) fn pop(&mut self, lane: Lane, max_bytes: usize, mut take: impl FnMut(Frame<S>)) {
+        let mut taken = 0;
+        while let Some(Waiting { bytes, .. }) = self.lanes[lane.index()].front() {
+            if taken > 0 && taken + bytes > max_bytes {
+                break;
+            }
+            taken += bytes;
+            if let Some(Waiting { frame, .. }) = self.lanes[lane.index()].pop_front() {
+                take(frame);
+            }
+        }
+        *self.account(lane) -= taken;
+    }
+
+    /// How full it is of Data: 0 (empty or nearly), 1 (filling), 2 (marking), 3 (about to drop).
+    pub(super) fn level(&self) -> u8 {
+        let QueueLimits { mark, data, .. } = self.limits;
+        match self.data_bytes {
+            bytes if bytes > data / 4 * 3 => 3,
+            bytes if bytes > mark => 2,
+            bytes if bytes > mark / 2 => 1,
+            _ => 0,
+        }
+    }
+
+    /// How many bytes wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.control_bytes + self.flood_bytes + self.data_bytes
+    }
+
+    /// Whether nothing waits in a lane.
+    pub(super) fn is_empty(&self, lane: Lane) -> bool {
+        self.lanes[lane.index()].is_empty()
+    }
+
+    /// The account that a lane's bytes are charged to.
+    fn account(&mut self, lane: Lane) -> &mut usize {
+        match lane {
+            Lane::CONTROL => &mut self.control_bytes,
+            Lane::FLOOD => &mut self.flood_bytes,
+            _ => &mut self.data_bytes,
+        }
+    }
+
+    fn lane_of(&mut self, frame: &Frame<S>, now: Instant) -> Lane {
+        match frame {
+            Frame::Trail { .. } | Frame::Keep { .. } | Frame::Close { .. } => Lane::CONTROL,
+            Frame::Flood { .. } | Frame::Seek { .. } | Frame::Letter { .. } => Lane::FLOOD,
+            Frame::Data { label, body, .. } if body.len() > SMALL_BYTES => {
+                self.remember_bulk(*label, now);
+                Lane::of_bulk(*label)
+            }
+            Frame::Data { label, .. } => match self.bulk.get(label) {
+                Some(last) if now.saturating_duration_since(*last) < BULK_MEMORY => {
+                    Lane::of_bulk(*label)
+                }
+                _ => Lane::INTERACTIVE,
+            },
+        }
+    }
+
+    fn remember_bulk(&mut self, label: Label, now: Instant) {
+        if self.bulk.len() >= MAX_BULK_FLOWS && !self.bulk.contains_key(&label) {
+            self.bulk
+                .retain(|_, last| now.saturating_duration_since(*last) < BULK_MEMORY);
+            if self.bulk.len() >= MAX_BULK_FLOWS {
+                return;
+            }
+        }
+        self.bulk.insert(label, now);
+    }
+}
+
+/// Marks a frame as having met congestion, if its ends understand that.
+fn mark<S>(frame: &mut Frame<S>) -> bool {
+    match frame {
+        Frame::Data {
+            ecn: ecn @ (Ecn::Capable0 | Ecn::Capable1),
+            ..
+        } => {
+            *ecn = Ecn::Experienced;
+            true
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use mute_core::{
+        IdentityKey, NetworkId, Topic,
+        wire::{Flood, Phase, Signed, Stamp, Verified},
+    };
+
+    use super::*;
+
+    type Queue = SendQueue<Verified>;
+
+    fn flood() -> Frame<Verified> {
+        let (key, stamp) = (
+            IdentityKey::from_seed(&[1; 32]),
+            Stamp {
+                minute: 1,
+                random: 1,
+            },
+        );
+        let message =
+            Signed::<Flood, _>::sign(NetworkId([0; 16]), &key, stamp, Topic([0; 16]), b"?");
+        Frame::Flood {
+            phase: Phase::Hidden,
+            message: message.expect("a short body"),
+        }
+    }
+
+    fn queue() -> Queue {
+        SendQueue::new(QueueLimits {
+            control: 1_000,
+            flood: 1_000,
+            data: 100_000,
+            mark: 20_000,
+        })
+    }
+
+    fn data(label: u64, length: usize, ecn: Ecn) -> Frame<Verified> {
+        Frame::Data {
+            label: Label(label),
+            ecn,
+            body: Bytes::from(vec![0; length]),
+        }
+    }
+
+    fn drain(queue: &mut Queue, lane: Lane) -> Vec<Frame<Verified>> {
+        let mut frames = Vec::new();
+        queue.pop(lane, usize::MAX, |frame| frames.push(frame));
+        frames
+    }
+
+    #[test]
+    fn data_is_marked_over_the_threshold_and_dropped_when_full() {
+        let (mut queue, now) = (queue(), Instant::now());
+        let verdicts: Vec<_> = (0..12)
+            .map(|_| queue.push(data(2, 10_000, Ecn::Capable0), 10_000, now))
+            .collect();
+        assert_eq!(verdicts[..2], [Verdict::Queued; 2]);
+        assert_eq!(verdicts[2..10], [Verdict::Marked; 8]);
+        assert_eq!(verdicts[10..], [Verdict::Dropped; 2]);
+        assert_eq!((queue.level(), queue.bytes()), (3, 100_000));
+        let frames = drain(&mut queue, Lane::of_bulk(Label(2)));
+        let marked = |frame: &&Frame<Verified>| {
+            matches!(
+                frame,
+                Frame::Data {
+                    ecn: Ecn::Experienced,
+                    ..
+                }
+            )
+        };
+        assert_eq!(
+            (frames.len(), frames.iter().filter(marked).count()),
+            (10, 8)
+        );
+        assert_eq!((queue.level(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_cannot_be_marked_is_left_as_it_is() {
+        let (mut queue, now) = (queue(), Instant::now());
+        for _ in 0..5 {
+            assert_eq!(
+                queue.push(data(2, 10_000, Ecn::NotCapable), 10_000, now),
+                Verdict::Queued
+            );
+        }
+        assert_eq!(queue.level(), 2);
+    }
+
+    #[test]
+    fn control_has_a_budget_of_its_own() {
+        let (mut queue, now) = (queue(), Instant::now());
+        while queue.push(data(2, 10_000, Ecn::Capable0), 10_000, now) != Verdict::Dropped {}
+        let close = |n| Frame::Close { label: Label(n) };
+        let taken = (0..200)
+            .filter(|n| queue.push(close(*n), 10, now) == Verdict::Queued)
+            .count();
+        assert_eq!(taken, 100);
+        assert_eq!(queue.push(flood(), 900, now), Verdict::Queued);
+        assert_eq!(queue.push(flood(), 200, now), Verdict::Dropped);
+        let closes = drain(&mut queue, Lane::CONTROL);
+        let in_order = closes
+            .iter()
+            .zip(0..)
+            .all(|(frame, n)| matches!(frame, Frame::Close { label } if label.0 == n));
+        assert!(closes.len() == 100 && in_order);
+    }
+
+    #[test]
+    fn small_packets_of_a_bulk_flow_stay_in_line() {
+        let (mut queue, now) = (queue(), Instant::now());
+        let bulk = Lane::of_bulk(Label(8));
+        queue.push(data(8, 100, Ecn::Capable0), 100, now);
+        assert_eq!(drain(&mut queue, Lane::INTERACTIVE).len(), 1);
+        queue.push(data(8, SMALL_BYTES + 1, Ecn::Capable0), 1_300, now);
+        queue.push(data(8, 100, Ecn::Capable0), 100, now + BULK_MEMORY / 2);
+        queue.push(data(10, 100, Ecn::Capable0), 100, now + BULK_MEMORY / 2);
+        assert_eq!(drain(&mut queue, Lane::INTERACTIVE).len(), 1);
+        assert_eq!(drain(&mut queue, bulk).len(), 2);
+        queue.push(data(8, 100, Ecn::Capable0), 100, now + BULK_MEMORY);
+        assert_eq!(drain(&mut queue, Lane::INTERACTIVE).len(), 1);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_but_never_empty() {
+        let (mut queue, now) = (queue(), Instant::now());
+        for _ in 0..3 {
+            queue.push(data(2, 10_000, Ecn::Capable0), 10_000, now);
+        }
+        let mut count = 0;
+        queue.pop(Lane::of_bulk(Label(2)), 1, |_| count += 1);
+        assert_eq!((count, queue.bytes()), (1, 20_000));
+        queue.pop(Lane::of_bulk(Label(2)), 20_000, |_| count += 1);
+        assert_eq!(
+            (
+                count,
+                queue.bytes(),
+                queue.is_empty(Lane::of_bulk(Label(2)))
+            ),
+            (3, 0, true)
+        );
+    }
+
+    #[test]
+    fn the_memory_of_flows_is_bounded() {
+        let (mut queue, now) = (queue(), Instant::now());
+        for label in 0..3 * MAX_BULK_FLOWS as u64 {
+            queue.push(data(label, SMALL_BYTES + 1, Ecn::NotCapable), 1, now);
+        }
+        assert_eq!(queue.bulk.len(), MAX_BULK_FLOWS);
+        queue.push(
+            data(u64::MAX, SMALL_BYTES + 1, Ecn::NotCapable),
+            1,
+            now + BULK_MEMORY,
+        );
+        assert_eq!(queue.bulk.len(), 1);
+    }
+}
