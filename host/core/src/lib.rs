@@ -17,6 +17,7 @@ pub use id::{
 pub use keys::{DirectionKeys, IdentityKey, TrailKeys};
 pub use router::{
     Close, Counters, Drops, Event, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic,
+    limits,
 };
 pub use succession::SuccessionProof;
 pub use time::{Instant, Now};

@@ -1,48 +1,368 @@
 //! The router: a struct that takes inputs and gives outputs.
+//!
+//! One file per thing: [`floods`], [`seeks`], [`letters`] for what spreads or follows scent; [`trails`] for bindings and
+//! their breaking, [`data`] for the fast path on them, [`keeps`] for what keeps them; [`connections`] for what a port
+//! wants; [`links`] and [`ports`] for the hops; and the tables under them.
 
 mod api;
+mod budget;
+mod connections;
 mod counters;
+mod data;
+mod floods;
+mod hash;
+mod keeps;
+mod letters;
+pub mod limits;
+mod links;
+mod ports;
+mod scent;
+mod seeks;
+mod seen;
+mod timers;
+mod trails;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng as _};
+use rand_core::Rng as _;
 
 pub use api::{Close, Event, Hop, Input, Output, Role, RouterConfig};
 pub use counters::{Counters, Drops, Gauges, Traffic};
 
-use crate::{Instant, Now};
+use crate::{
+    Address, ConnectionId, IdentityKey, Instant, Label, LinkId, MessageId, NetworkId, Now, PortId,
+    Topic, TrailId,
+    wire::{Frame, Stamp, Verified},
+};
+use connections::Connection;
+use data::{End, Route};
+use floods::Coin;
+use hash::Keyed;
+use links::Link;
+use ports::{Port, ReplyKey};
+use scent::Scent;
+use seeks::SeekEntry;
+use seen::{Arrival, HopNumber, Seen};
+use timers::{Timer, Timers};
+use trails::{Binding, BindingId};
 
-/// The router of one node.
+/// The router of one node: all of the protocol above the links, as a struct.
+///
+/// Hand it what happens with [`Router::handle`], then drain [`Router::poll`]; call [`Router::tick`] at
+/// [`Router::next_deadline`] and drain again. It never blocks, reads no clock and has no randomness of its own, so the same seed and the same
+/// inputs at the same times give the same outputs. Whatever a neighbour sends, it does not panic, and what it holds stays
+/// within [`limits`].
 pub struct Router {
+    network: NetworkId,
+    no_route_after: core::time::Duration,
+    /// The minute of the start: what was stamped before may have been seen by the run before this one, so it lays no scent.
+    started_minute: u32,
+    now: Now,
+    rng: ChaCha12Rng,
+    coin: Coin,
+    links: BTreeMap<LinkId, Link>,
+    ports: BTreeMap<PortId, Port>,
+    /// The ports by their addresses.
+    owners: BTreeMap<Address, PortId>,
+    /// The ports that hear a topic.
+    topics: BTreeMap<Topic, Vec<PortId>>,
+    reply_keys: BTreeMap<Address, ReplyKey>,
+    /// The next link's or port's number.
+    next_hop: HopNumber,
+    scent: Scent,
+    seen: Seen,
+    seeks: BTreeMap<MessageId, SeekEntry>,
+    /// How many of them each hop is charged for.
+    seeks_of: BTreeMap<Hop, usize>,
+    bindings: BTreeMap<BindingId, Binding>,
+    next_binding: BindingId,
+    /// The fast path from links: what to do with Data on a label.
+    routes: HashMap<(LinkId, Label), Route, Keyed>,
+    /// The fast path from ports.
+    ends: HashMap<TrailId, End, Keyed>,
+    next_trail: u64,
+    connections: BTreeMap<ConnectionId, Connection>,
+    timers: Timers,
     outputs: VecDeque<Output>,
     counters: Counters,
 }
 
 impl Router {
     /// A router without links and ports.
-    pub fn new(_config: RouterConfig, _now: Now) -> Self {
+    pub fn new(config: RouterConfig, now: Now) -> Self {
+        let mut rng = ChaCha12Rng::from_seed(config.seed);
+        let keyed = Keyed::new([rng.next_u64(), rng.next_u64()]);
         Self {
+            network: config.network,
+            no_route_after: config.no_route_after,
+            started_minute: minute(now),
+            now,
+            rng,
+            coin: Coin::new(&config.secret),
+            links: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            reply_keys: BTreeMap::new(),
+            next_hop: 0,
+            scent: Scent::default(),
+            seen: Seen::new(keyed.clone()),
+            seeks: BTreeMap::new(),
+            seeks_of: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            next_binding: BindingId::FIRST,
+            routes: HashMap::with_hasher(keyed.clone()),
+            ends: HashMap::with_hasher(keyed),
+            next_trail: 0,
+            connections: BTreeMap::new(),
+            timers: Timers::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
     }
 
     /// Takes one input. Outputs wait for [`Self::poll`].
-    pub fn handle(&mut self, _input: Input, _now: Now) {}
+    pub fn handle(&mut self, input: Input, now: Now) {
+        self.set_now(now);
+        match input {
+            Input::Frame { link, frame } => self.frame(link, frame),
+            Input::Data { trail, ecn, body } => self.data_from_port(trail, ecn, body),
+            Input::Load { link, level } => self.load(link, level),
+            Input::LinkUp { link, initiator } => self.link_up(link, initiator),
+            Input::LinkDown { link } => self.link_down(link),
+            Input::OpenPort { port, key } => self.open_port(port, key),
+            Input::ClosePort { port } => self.close_port(port),
+            Input::Listen { port, listening } => self.listen(port, listening),
+            Input::Subscribe { port, topic } => self.subscribe(port, topic),
+            Input::Unsubscribe { port, topic } => self.unsubscribe(port, topic),
+            Input::Broadcast { port, topic, body } => self.broadcast(port, topic, &body),
+            Input::Letter { port, to, sealed } => self.write_letter(port, to, &sealed),
+            Input::Connect {
+                port,
+                connection,
+                target,
+            } => self.connect(port, connection, target),
+            Input::Disconnect { connection } => self.disconnect(connection),
+            Input::CloseTrail { trail } => self.close_trail(trail),
+        }
+    }
 
     /// What the router wants done, oldest first.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When [`Self::tick`] is due.
+    /// When [`Self::tick`] is due; past due if one call could not do all.
     pub fn next_deadline(&self) -> Option<Instant> {
-        None
+        self.timers.next()
     }
 
     /// Does what is due: timeouts, renewals, Keeps, expiry.
-    pub fn tick(&mut self, _now: Now) {}
+    pub fn tick(&mut self, now: Now) {
+        self.set_now(now);
+        for _ in 0..limits::WAKE_UPS_PER_TICK {
+            match self.timers.pop(self.now.instant) {
+                Some(Timer::Seek(id)) => self.seek_due(id),
+                Some(Timer::Binding(id)) => self.binding_due(id),
+                Some(Timer::Keep(trail)) => self.keep_due(trail),
+                Some(Timer::Connection(id)) => self.connection_due(id),
+                Some(Timer::Seen) => self.seen_due(),
+                Some(Timer::Scent) => self.scent_due(),
+                Some(Timer::ReplyKeys) => self.reply_keys_due(),
+                None => break,
+            }
+        }
+    }
 
-    /// What the router did, and what it holds.
+    /// What the router did since its start, and what it holds.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters {
+            live: Gauges {
+                links: self.links.len() as u64,
+                ports: self.ports.len() as u64,
+                bindings: self.bindings.len() as u64,
+                trails: self.ends.len() as u64,
+                connections: self.connections.len() as u64,
+                scent_rows: self.scent.len() as u64,
+                seeks: self.seeks.len() as u64,
+                seen: self.seen.len() as u64,
+                reply_keys: self.reply_keys.len() as u64,
+                timers: self.timers.len() as u64,
+            },
+            ..self.counters
+        }
+    }
+
+    fn frame(&mut self, link: LinkId, frame: Frame<Verified>) {
+        if let Frame::Data { label, ecn, body } = frame {
+            return self.data_from_link(link, label, ecn, body);
+        }
+        if let Frame::Close { label } = frame {
+            return self.on_close(link, label);
+        }
+        let hop = Hop::Link(link);
+        if !self.pay(hop, &frame) {
+            return;
+        }
+        match frame {
+            Frame::Flood { phase, message } => self.on_flood(hop, phase, message),
+            Frame::Seek { mode, message } => self.on_seek(hop, mode, message),
+            Frame::Letter { message } => self.on_letter(hop, message),
+            Frame::Trail { label, message } => self.on_trail(link, label, message),
+            Frame::Keep { label, message } => self.on_keep(link, label, message),
+            Frame::Data { .. } | Frame::Close { .. } => {}
+        }
+    }
+
+    /// Takes what a control frame of `hop` costs from the hop's budget. `false`: there is no such hop, or its budget is spent.
+    fn pay(&mut self, hop: Hop, frame: &Frame<Verified>) -> bool {
+        let now = self.now.instant;
+        let Some(budgets) = self.budgets(hop) else {
+            return false;
+        };
+        let paid = budgets.pay(frame, now);
+        if !paid {
+            self.counters.drops.budget += 1;
+        }
+        paid
+    }
+
+    /// Notes a verified message's arrival and lays its author's scent. `None`: it is stale or says nothing new, so nothing comes of it; a
+    /// later copy's hop is an alternative to the first.
+    fn arrive(
+        &mut self,
+        hop: Hop,
+        id: MessageId,
+        stamp: Stamp,
+        author: Address,
+    ) -> Option<Arrival> {
+        if !seen::is_fresh(stamp.minute, minute(self.now)) {
+            self.counters.drops.stale += 1;
+            return None;
+        }
+        let number = self.hop_number(hop)?;
+        let arrival = self.seen.arrive(id, stamp.minute, number);
+        self.timers.set_if_unset(Timer::Seen, self.next_minute());
+        let rank = match arrival {
+            Arrival::First => 0,
+            Arrival::Copy(rank) => {
+                self.counters.drops.duplicate += 1;
+                rank
+            }
+            Arrival::Repeated => {
+                self.counters.drops.duplicate += 1;
+                return None;
+            }
+            Arrival::Full => {
+                self.counters.drops.full += 1;
+                return None;
+            }
+        };
+        self.lay(author, hop, rank, stamp);
+        Some(arrival)
+    }
+
+    /// Lays scent for a verified message that was not seen before, unless it may have been before the start.
+    fn lay(&mut self, author: Address, hop: Hop, rank: u8, stamp: Stamp) {
+        if stamp.minute >= self.started_minute {
+            self.scent.lay(author, hop, rank, self.now.instant);
+            self.watch_scent();
+        }
+    }
+
+    /// Makes sure that scent which nothing touches any more is forgotten.
+    fn watch_scent(&mut self) {
+        self.timers
+            .set_if_unset(Timer::Scent, self.now.instant + limits::ROW_IDLE);
+    }
+
+    fn scent_due(&mut self) {
+        self.scent.expire(self.now.instant);
+        if let Some(at) = self.scent.next_expiry() {
+            self.timers.set(Timer::Scent, at);
+        }
+    }
+
+    fn seen_due(&mut self) {
+        self.seen.expire(minute(self.now));
+        if self.seen.len() > 0 {
+            self.timers.set(Timer::Seen, self.next_minute());
+        }
+    }
+
+    /// How loaded a hop is that a message from `from` may be sent to; `None` if it cannot be.
+    fn usable(&self, hop: Hop, from: Hop) -> Option<u8> {
+        match hop {
+            _ if hop == from => None,
+            Hop::Link(link) => self.links.get(&link).map(|link| link.load),
+            // What is for a port has reached it before anything is chosen.
+            Hop::Port(_) => None,
+        }
+    }
+
+    /// A stamp of this moment.
+    fn stamp(&mut self) -> Stamp {
+        Stamp {
+            minute: minute(self.now),
+            random: self.rng.next_u64(),
+        }
+    }
+
+    fn random(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    /// A key that signs one message.
+    fn one_time_key(&mut self) -> (zeroize::Zeroizing<[u8; 32]>, IdentityKey) {
+        let mut seed = zeroize::Zeroizing::new([0; 32]);
+        self.rng.fill_bytes(&mut *seed);
+        let key = IdentityKey::from_seed(&seed);
+        (seed, key)
+    }
+
+    /// A time between two, evenly.
+    fn between(&mut self, [from, to]: [core::time::Duration; 2]) -> core::time::Duration {
+        let span = to.saturating_sub(from).as_micros() as u64;
+        from + core::time::Duration::from_micros(self.rng.next_u64() % (span + 1))
+    }
+
+    /// The monotonic clock at the wall clock's next minute.
+    fn next_minute(&self) -> Instant {
+        self.now.instant + core::time::Duration::from_secs(60 - self.now.unix_s % 60)
+    }
+
+    fn set_now(&mut self, now: Now) {
+        self.now = Now {
+            instant: now.instant.max(self.now.instant),
+            unix_s: now.unix_s,
+        };
+    }
+
+    fn send(&mut self, link: LinkId, ingress: Hop, frame: Frame<Verified>) {
+        self.outputs.push_back(Output::Send {
+            link,
+            ingress,
+            frame,
+        });
+    }
+
+    fn event(&mut self, port: PortId, event: Event) {
+        self.outputs.push_back(Output::Event { port, event });
+    }
+}
+
+/// The wall clock's minute.
+fn minute(now: Now) -> u32 {
+    u32::try_from(now.unix_s / 60).unwrap_or(u32::MAX)
+}
+
+impl Traffic {
+    /// Counts a frame to a neighbour that came from `ingress`.
+    fn passed(&mut self, ingress: Hop, count: u64) {
+        match ingress {
+            Hop::Link(_) => self.relayed += count,
+            Hop::Port(_) => self.sent += count,
+        }
     }
 }

@@ -153,7 +153,7 @@ impl Signed<Trail, Verified> {
 }
 
 /// What an end says in a Keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeepReport {
     /// Counts this end's Keeps on this trail from 1. Only a higher one than the last is taken, so that a copy that is
     /// kept back and sent later renews nothing, and no table of ids is needed for it.

@@ -165,7 +165,7 @@ pub fn decode_frame(mut bytes: Bytes) -> Result<Decoded, DecodeError> {
     Ok(Decoded::Frame(match kind {
         kind::FLOOD => Frame::Flood {
             phase: Phase::from_byte(byte(&mut bytes)?),
-            message: Signed::decode_signed(bytes)?,
+            message: Signed::read(bytes)?,
         },
         kind::SEEK => {
             let mode = match byte(&mut bytes)? {
@@ -174,19 +174,19 @@ pub fn decode_frame(mut bytes: Bytes) -> Result<Decoded, DecodeError> {
             };
             Frame::Seek {
                 mode,
-                message: Signed::decode_signed(bytes)?,
+                message: Signed::read(bytes)?,
             }
         }
         kind::TRAIL => Frame::Trail {
             label: label(&mut bytes)?,
-            message: Signed::decode_signed(bytes)?,
+            message: Signed::read(bytes)?,
         },
         kind::KEEP => Frame::Keep {
             label: label(&mut bytes)?,
-            message: Signed::decode_signed(bytes)?,
+            message: Signed::read(bytes)?,
         },
         kind::LETTER => Frame::Letter {
-            message: Signed::decode_signed(bytes)?,
+            message: Signed::read(bytes)?,
         },
         kind::DATA => {
             let label = label(&mut bytes)?;

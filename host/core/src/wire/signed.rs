@@ -120,6 +120,14 @@ impl<K, S> Signed<K, S> {
         NetworkId(self.array(NETWORK))
     }
 
+    /// The same message in memory of its own: a slice keeps all that it arrived together with.
+    pub fn detached(&self) -> Self {
+        Self {
+            bytes: Bytes::copy_from_slice(&self.bytes),
+            ..self.clone()
+        }
+    }
+
     /// `N` bytes at `offset`, which lies within the kind's shortest form.
     pub(super) fn array<const N: usize>(&self, offset: usize) -> [u8; N] {
         let mut array = [0; N];
@@ -153,7 +161,7 @@ impl<K: Body> Signed<K, Unverified> {
     ///
     /// # Errors
     /// The length, the prefix, the kind or a field is wrong.
-    pub(super) fn decode_signed(bytes: Bytes) -> Result<Self, DecodeError> {
+    pub(super) fn read(bytes: Bytes) -> Result<Self, DecodeError> {
         let fields = bytes
             .len()
             .checked_sub(SIGNED_OVERHEAD)
@@ -227,6 +235,6 @@ impl<K: Body> Signed<K, Verified> {
         }
         let signature = key.sign(&bytes);
         bytes.put_slice(&signature);
-        Ok(Signed::decode_signed(bytes.freeze())?.in_state())
+        Ok(Signed::read(bytes.freeze())?.in_state())
     }
 }

@@ -40,7 +40,7 @@ impl FrameReader {
     pub fn decode_next(&mut self, chunk: &mut Bytes) -> Result<Option<Bytes>, DecodeError> {
         let length = match self.awaited {
             Some(length) => length,
-            None => match self.decode_prefix(chunk)? {
+            None => match self.read_prefix(chunk)? {
                 Some(length) => length,
                 None => return Ok(None),
             },
@@ -68,7 +68,7 @@ impl FrameReader {
         self.half_prefix.is_none() && self.awaited.is_none()
     }
 
-    fn decode_prefix(&mut self, chunk: &mut Bytes) -> Result<Option<usize>, DecodeError> {
+    fn read_prefix(&mut self, chunk: &mut Bytes) -> Result<Option<usize>, DecodeError> {
         let high = match self.half_prefix.take() {
             Some(high) => high,
             None if chunk.is_empty() => return Ok(None),

@@ -1,0 +1,224 @@
+//! The fast path: Data follows its label. One look-up a frame, no allocation, no signature; scent is not touched.
+
+use bytes::Bytes;
+
+use super::{
+    Event, Hop, Output, Role, Router,
+    limits::MAX_OUTPUTS,
+    trails::{BindingId, Side, Towards},
+};
+use crate::{
+    Ecn, IdentityKey, Label, LinkId, PortId, TrailId,
+    wire::{Frame, KeepReport, MAX_DATA_BODY},
+};
+
+/// What to do with Data that comes on a label.
+pub(super) struct Route {
+    pub(super) binding: BindingId,
+    /// The end that it comes from.
+    pub(super) end: Towards,
+    to: Side,
+    /// How much came.
+    pub(super) packets: u64,
+}
+
+impl Route {
+    pub(super) fn new(binding: BindingId, end: Towards, to: Side) -> Self {
+        Self {
+            binding,
+            end,
+            to,
+            packets: 0,
+        }
+    }
+}
+
+/// An end of a trail at a port.
+pub(super) struct End {
+    pub(super) port: PortId,
+    pub(super) binding: BindingId,
+    pub(super) to: Side,
+    pub(super) role: Role,
+    /// Packets that went out.
+    pub(super) sent: u64,
+    /// Packets that came from another port of this node; what comes over a link its route counts.
+    pub(super) received_here: u64,
+    /// An owner's first packet could overtake the Trail, so it waits for one from the seeker.
+    pub(super) may_send: bool,
+    /// Signs this end's Keeps. Boxed, so that moving an end leaves no copy of a secret behind.
+    pub(super) key: Box<IdentityKey>,
+    /// How many Keeps it sent.
+    pub(super) keeps: u32,
+    /// The counts at the other end's last Keep.
+    pub(super) at_last_keep: LastKeep,
+    /// The hop whose share of a port's trails it takes.
+    pub(super) charged: Option<Hop>,
+}
+
+/// What a seeker's end remembers of the other end's last Keep, to judge the next by.
+#[derive(Default)]
+pub(super) struct LastKeep {
+    pub(super) theirs: KeepReport,
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    /// Keeps in a row that showed heavy loss.
+    pub(super) bad: u8,
+}
+
+impl End {
+    pub(super) fn new(
+        port: PortId,
+        binding: BindingId,
+        to: Side,
+        role: Role,
+        key: Box<IdentityKey>,
+    ) -> Self {
+        Self {
+            port,
+            binding,
+            to,
+            role,
+            sent: 0,
+            received_here: 0,
+            may_send: role != Role::Owner,
+            key,
+            keeps: 0,
+            at_last_keep: LastKeep::default(),
+            charged: None,
+        }
+    }
+}
+
+impl Router {
+    pub(super) fn data_from_link(&mut self, link: LinkId, label: Label, ecn: Ecn, body: Bytes) {
+        let Some(route) = self.routes.get_mut(&(link, label)) else {
+            self.counters.drops.unknown_label += 1;
+            return self.answer_close(link, label);
+        };
+        let (to, first) = (route.to, route.packets == 0);
+        route.packets += 1;
+        if self.outputs.len() >= MAX_OUTPUTS {
+            self.counters.drops.full += 1;
+            return;
+        }
+        let bytes = body.len() as u64;
+        match to {
+            Side::Link { link: next, label } => {
+                self.counters.data.relayed += 1;
+                self.counters.data_bytes.relayed += bytes;
+                let frame = Frame::Data { label, ecn, body };
+                self.outputs.push_back(Output::Send {
+                    link: next,
+                    ingress: Hop::Link(link),
+                    frame,
+                });
+            }
+            Side::Port { port, trail } => {
+                self.counters.data.delivered += 1;
+                self.counters.data_bytes.delivered += bytes;
+                self.outputs.push_back(Output::Event {
+                    port,
+                    event: Event::Data { trail, ecn, body },
+                });
+            }
+        }
+        if first {
+            self.first_packet(link, label);
+        }
+    }
+
+    pub(super) fn data_from_port(&mut self, trail: TrailId, ecn: Ecn, body: Bytes) {
+        if body.is_empty() || body.len() > MAX_DATA_BODY {
+            self.counters.drops.invalid += 1;
+            return;
+        }
+        let Some(end) = self.ends.get_mut(&trail) else {
+            self.counters.drops.unknown_label += 1;
+            return;
+        };
+        if !end.may_send {
+            self.counters.drops.early += 1;
+            return;
+        }
+        if self.outputs.len() >= MAX_OUTPUTS {
+            self.counters.drops.full += 1;
+            return;
+        }
+        end.sent += 1;
+        let (to, ingress) = (end.to, Hop::Port(end.port));
+        let bytes = body.len() as u64;
+        match to {
+            Side::Link { link, label } => {
+                self.counters.data.sent += 1;
+                self.counters.data_bytes.sent += bytes;
+                self.outputs.push_back(Output::Send {
+                    link,
+                    ingress,
+                    frame: Frame::Data { label, ecn, body },
+                });
+            }
+            Side::Port { port, trail } => {
+                self.counters.data.delivered += 1;
+                self.counters.data_bytes.delivered += bytes;
+                if let Some(end) = self.ends.get_mut(&trail) {
+                    end.received_here += 1;
+                    end.may_send = true;
+                }
+                self.outputs.push_back(Output::Event {
+                    port,
+                    event: Event::Data { trail, ecn, body },
+                });
+            }
+        }
+    }
+
+    /// The first packet on a label. From the seeker it proves that the whole trail is bound: it needs no further hop, and its owner may send.
+    fn first_packet(&mut self, link: LinkId, label: Label) {
+        let Some(route) = self.routes.get(&(link, label)) else {
+            return;
+        };
+        if route.end == Towards::Seeker {
+            self.confirm(route.binding);
+        }
+    }
+
+    /// Something came from the seeker's side of a trail.
+    pub(super) fn confirm(&mut self, binding: BindingId) {
+        let Some(binding) = self.bindings.get_mut(&binding) else {
+            return;
+        };
+        binding.offer = None;
+        if let Side::Port { trail, .. } = binding.end(Towards::Owner).side
+            && let Some(end) = self.ends.get_mut(&trail)
+        {
+            end.may_send = true;
+        }
+    }
+
+    /// What comes from the owner's side goes to another side now.
+    pub(super) fn redirect(&mut self, owner: Side, seeker: Side) {
+        match owner {
+            Side::Link { link, label } => {
+                if let Some(route) = self.routes.get_mut(&(link, label)) {
+                    route.to = seeker;
+                }
+            }
+            Side::Port { trail, .. } => {
+                if let Some(end) = self.ends.get_mut(&trail) {
+                    end.to = seeker;
+                }
+            }
+        }
+    }
+
+    /// The packets that arrived at an end.
+    pub(super) fn received(&self, end: &End) -> u64 {
+        match end.to {
+            Side::Link { link, label } => self
+                .routes
+                .get(&(link, label))
+                .map_or(0, |route| route.packets),
+            Side::Port { .. } => end.received_here,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Every bound of the router, with its reason. Times are of the protocol; sizes keep what hostile neighbours can make a
+//! node hold under some 30 MB, with sixteen of them at once.
+
+use core::time::Duration;
+
+// ── Links and ports ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Links at once. The neighbour policy keeps 4 to 16; fixed test topologies may have more.
+pub const MAX_LINKS: usize = 64;
+
+/// Identities at once: plugins with a few each, and one-time ones.
+pub const MAX_PORTS: usize = 256;
+
+/// Topics that one port hears: a plugin needs a handful.
+pub const MAX_TOPICS_PER_PORT: usize = 64;
+
+/// Connections that one port seeks or keeps at once.
+pub const MAX_CONNECTIONS_PER_PORT: usize = 256;
+
+/// Trails that end at one port as its address's owner, so that a crowd of seekers cannot fill a node.
+pub const MAX_OWNED_TRAILS_PER_PORT: usize = 1024;
+
+/// The share of them that may come by one hop: one neighbour alone cannot keep all others from a port.
+pub const MAX_OWNED_TRAILS_PER_HOP: usize = MAX_OWNED_TRAILS_PER_PORT / 2;
+
+/// Outputs that wait for `poll`. Beyond, Data is dropped; all else is bounded by the tables it comes from.
+pub const MAX_OUTPUTS: usize = 16 * 1024;
+
+/// Wake-ups that one `tick` serves, so that a long sleep's work comes in portions; the next deadline is then past due.
+pub const WAKE_UPS_PER_TICK: usize = 512;
+
+// ── Stamps ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A stamp this many minutes from the present, either way, is refused: clocks differ, and ids are remembered for as long.
+pub const STAMP_MINUTES: u32 = 10;
+
+/// Ids of messages remembered for one hop: 27 new messages a second over ten minutes, four times ordinary life in a network of
+/// 10,000 nodes; beyond, its messages are dropped. 16 neighbours of 40 bytes an id make 10 MB.
+pub const MAX_SEEN_PER_HOP: usize = 16 * 1024;
+
+/// Ids remembered in all: a neighbour that comes back under new link ids gains nothing beyond; whoever holds most gives way.
+pub const MAX_SEEN: usize = 16 * MAX_SEEN_PER_HOP;
+
+/// Copies of one message that lay scent: the fifth would add a sixteenth.
+pub const SCENT_RANKS: usize = 4;
+
+// ── Scent ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Addresses with scent. Some 300 bytes each: 5 MB.
+pub const MAX_ROWS: usize = 16 * 1024;
+
+/// Hops in one row: no node needs more alternatives, and the weakest gives way.
+pub const MAX_ROW_ENTRIES: usize = 8;
+
+/// A row that nothing touched for so long is forgotten: no trail of that time lives any more.
+pub const ROW_IDLE: Duration = Duration::from_secs(600);
+
+/// A hop's entry is weakened for silence at most this often: else Seeks that nobody answers could be used to erase a row.
+pub const SILENCE_INTERVAL: Duration = Duration::from_secs(60);
+
+// ── Floods ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Hops after the counter has started: a flood's reach in the original MUTE (35 in steps of 5).
+pub const COUNTED_HOPS: u8 = 7;
+
+// ── Budgets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Bytes of Floods and flooded Seeks from one hop in a second: with four busy neighbours a tenth of an upload of 10 Mbit/s.
+pub const FLOOD_BYTES_PER_S: u64 = 32 * 1024;
+
+/// How much of it may come at once: eight seconds' worth.
+pub const FLOOD_BURST_BYTES: u64 = 8 * FLOOD_BYTES_PER_S;
+
+/// Bytes of directed Seeks, Trails, Keeps and Letters from one hop in a second: the Keeps of 4,096 trails take 50 KB.
+pub const CONTROL_BYTES_PER_S: u64 = 64 * 1024;
+
+/// How much of it may come at once: eight seconds' worth.
+pub const CONTROL_BURST_BYTES: u64 = 8 * CONTROL_BYTES_PER_S;
+
+/// Seeks that came by one hop and are answered in a second: an answer costs a signature and an agreement, some 200 µs.
+pub const ANSWERS_PER_S: u64 = 16;
+
+/// How many of them at once.
+pub const ANSWERS_BURST: u64 = 64;
+
+/// Closes to one neighbour for labels that name nothing, in a second: honest ones come after a trail's end, a few each.
+pub const CLOSES_PER_S: u64 = 64;
+
+/// How many of them at once.
+pub const CLOSES_BURST: u64 = 256;
+
+/// One Close for one label in so long.
+pub const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Labels of the last interval remembered for that; more wait for none, as [`CLOSES_BURST`] is no higher.
+pub const MAX_RECENT_CLOSES: usize = 256;
+
+// ── Seeks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// How long a node remembers by which neighbours a Seek came, and a seeker waits for its Trail.
+pub const SEEK_MEMORY: Duration = Duration::from_secs(60);
+
+/// Seeks remembered for one hop: 34 a second.
+pub const MAX_SEEKS_PER_HOP: usize = 2 * 1024;
+
+/// Seeks remembered in all: sixteen hops' shares.
+pub const MAX_SEEKS: usize = 16 * MAX_SEEKS_PER_HOP;
+
+/// Hops remembered for one Seek, in the order in which it came by them.
+pub const MAX_SEEK_HOPS: usize = 8;
+
+/// No Trail so long after a directed Seek was passed on: the choice was a bad one.
+pub const SEEK_SILENCE: Duration = Duration::from_secs(5);
+
+/// The wait for a Trail before the second try; doubled with each further one. Over seven hops of 200 ms either way it takes 2.8 s.
+pub const FIRST_RETRY: Duration = Duration::from_secs(3);
+
+/// The longest wait between two tries.
+pub const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// Seeks of one connection whose Trail is still welcome: the directed one, the flooded one, and one more.
+pub const MAX_PENDING_SEEKS: usize = 3;
+
+// ── Trails ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A trail ends after so long whatever Keeps say.
+pub const TRAIL_LIFE: Duration = Duration::from_secs(600);
+
+/// The seeker lays the successor at a time between these.
+pub const RENEW_AFTER: [Duration; 2] = [Duration::from_secs(360), Duration::from_secs(480)];
+
+/// How long a trail goes on carrying beside its successor.
+pub const OVERLAP: Duration = Duration::from_secs(30);
+
+/// An end sends its next Keep after a time between these.
+pub const KEEP_INTERVAL: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(40)];
+
+/// A binding without a Keep of one of its ends is forgotten after a time between these.
+pub const KEEP_PATIENCE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(90)];
+
+/// A trail that was lost younger than this counts as a failure: seeking anew then waits as between tries.
+pub const YOUNG_TRAIL: Duration = Duration::from_secs(60);
+
+/// Labels of one neighbour's choice, and of ours towards it.
+pub const MAX_LABELS: usize = 4096;
+
+/// The share of our labels towards one neighbour that trails of one ingress may take: else one neighbour could close a link to all others.
+pub const MAX_LABELS_PER_INGRESS: usize = MAX_LABELS / 2;
+
+/// Trails through or at this node: eight neighbours' labels. Some 400 bytes each: 13 MB.
+pub const MAX_BINDINGS: usize = 8 * MAX_LABELS;
+
+/// Packets that an end sent between two Keeps for their loss to mean anything.
+pub const LOSS_SAMPLE: u64 = 64;
+
+/// Keeps in a row that show a loss of more than half, until a trail counts as bad: one may lie just behind a burst.
+pub const BAD_KEEPS: u8 = 2;
+
+// ── Letters ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// How long answers to a one-time key find their port: as long as a stamp is accepted.
+pub const REPLY_KEY_LIFE: Duration = Duration::from_secs(600);
+
+/// One-time keys of one port; the oldest gives way.
+pub const MAX_REPLY_KEYS_PER_PORT: usize = 128;

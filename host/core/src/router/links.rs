@@ -1,0 +1,145 @@
+//! Neighbours, as far as routing knows them.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Close, Hop, Output, Router,
+    budget::{Budgets, CloseLimit},
+    limits::{MAX_LABELS, MAX_LABELS_PER_INGRESS, MAX_LINKS},
+    seen::HopNumber,
+    trails::Side,
+};
+use crate::{Instant, Label, LinkId, Violation, wire::Frame};
+
+/// A neighbour.
+pub(super) struct Link {
+    pub(super) number: HopNumber,
+    /// Whether this node dialled: the lowest bit of the labels that it chooses.
+    pub(super) initiator: bool,
+    /// How full the queue towards it is, 0 to 3.
+    pub(super) load: u8,
+    pub(super) budgets: Budgets,
+    pub(super) closes: CloseLimit,
+    /// Labels of its choice.
+    pub(super) theirs: usize,
+    /// Labels of ours, by where the trails' other sides lie.
+    pub(super) ours: BTreeMap<Hop, usize>,
+}
+
+impl Link {
+    fn new(number: HopNumber, initiator: bool, now: Instant) -> Self {
+        Self {
+            number,
+            initiator,
+            load: 0,
+            budgets: Budgets::new(now),
+            closes: CloseLimit::new(now),
+            theirs: 0,
+            ours: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a label that the neighbour sent says that the neighbour chose it.
+    pub(super) fn may_be_theirs(&self, label: Label) -> bool {
+        (label.0 & 1 == 1) != self.initiator
+    }
+
+    /// Whether one more label of ours may be for a trail whose other side lies at `ingress`.
+    pub(super) fn has_room_for(&self, ingress: Hop) -> bool {
+        self.ours.values().sum::<usize>() < MAX_LABELS
+            && self
+                .ours
+                .get(&ingress)
+                .is_none_or(|held| *held < MAX_LABELS_PER_INGRESS)
+    }
+}
+
+impl Router {
+    pub(super) fn link_up(&mut self, link: LinkId, initiator: bool) {
+        if self.links.len() < MAX_LINKS && !self.links.contains_key(&link) {
+            let number = self.number_hop();
+            self.links
+                .insert(link, Link::new(number, initiator, self.now.instant));
+        }
+    }
+
+    pub(super) fn link_down(&mut self, link: LinkId) {
+        if self.links.remove(&link).is_none() {
+            return;
+        }
+        self.scent.forget_hop(Hop::Link(link));
+        for id in
+            self.bindings_at(|side| matches!(side, Side::Link { link: at, .. } if *at == link))
+        {
+            self.break_from(
+                id,
+                |side| matches!(side, Side::Link { link: at, .. } if *at == link),
+                Close::LinkLost,
+            );
+        }
+        self.forget_seeks_by(link);
+    }
+
+    pub(super) fn load(&mut self, link: LinkId, level: u8) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.load = level.min(3);
+        }
+    }
+
+    /// The neighbour broke the protocol: it is told with a code, and its link is gone.
+    pub(super) fn violation(&mut self, link: LinkId, violation: Violation) {
+        self.counters.violations += 1;
+        self.outputs
+            .push_back(Output::Violation { link, violation });
+        self.link_down(link);
+    }
+
+    /// Answers something on a label that names nothing.
+    pub(super) fn answer_close(&mut self, link: LinkId, label: Label) {
+        let now = self.now.instant;
+        let Some(neighbour) = self.links.get_mut(&link) else {
+            return;
+        };
+        if neighbour.closes.may_answer(label, now) {
+            self.send_close(link, label, Hop::Link(link));
+        } else {
+            self.counters.closes_held += 1;
+        }
+    }
+
+    /// Closes a label that names a trail.
+    pub(super) fn close_label(&mut self, link: LinkId, label: Label, ingress: Hop) {
+        let now = self.now.instant;
+        if let Some(neighbour) = self.links.get_mut(&link) {
+            neighbour.closes.closed(label, now);
+            self.send_close(link, label, ingress);
+        }
+    }
+
+    fn send_close(&mut self, link: LinkId, label: Label, ingress: Hop) {
+        self.counters.closes_sent += 1;
+        self.send(link, ingress, Frame::Close { label });
+    }
+
+    /// A number for a new hop.
+    pub(super) fn number_hop(&mut self) -> HopNumber {
+        let number = self.next_hop;
+        // After four thousand million links the numbers start again: nothing of the first is remembered then.
+        self.next_hop = self.next_hop.wrapping_add(1);
+        number
+    }
+
+    pub(super) fn hop_number(&self, hop: Hop) -> Option<HopNumber> {
+        match hop {
+            Hop::Link(link) => self.links.get(&link).map(|link| link.number),
+            Hop::Port(port) => self.ports.get(&port).map(|port| port.number),
+        }
+    }
+
+    pub(super) fn budgets(&mut self, hop: Hop) -> Option<&mut Budgets> {
+        match hop {
+            Hop::Link(link) => self.links.get_mut(&link).map(|link| &mut link.budgets),
+            Hop::Port(port) => self.ports.get_mut(&port).map(|port| &mut port.budgets),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Seeks: how an address's owner is found, and how its answer finds the way back.
+
+use rand_core::Rng as _;
+use x25519_dalek::{PublicKey, StaticSecret};
+
+use super::{
+    Arrival, Event, Hop, Role, Router,
+    data::End,
+    limits::{MAX_SEEK_HOPS, MAX_SEEKS, MAX_SEEKS_PER_HOP, SEEK_MEMORY, SEEK_SILENCE},
+    timers::Timer,
+    trails::Side,
+};
+use crate::{
+    Address, ConnectionId, Instant, LinkId, MessageId, PortId, TrailKeys,
+    keys::TrailEnd,
+    wire::{Frame, Seek, SeekMode, Signed, Trail, Verified},
+};
+
+/// What a node remembers of a Seek for a minute.
+pub(super) struct SeekEntry {
+    pub(super) target: Address,
+    /// The seeker's key of the day.
+    pub(super) author: Address,
+    /// By which hops it came, in order: the first is charged for it, a Trail goes back by the first that takes it.
+    pub(super) hops: Vec<Hop>,
+    /// A Trail has come for it, and no second one is taken.
+    pub(super) answered: bool,
+    /// Which of this node's connections it is for.
+    pub(super) connection: Option<ConnectionId>,
+    /// Where a directed one went on to, until its silence is judged.
+    chosen: Option<Hop>,
+    expires: Instant,
+}
+
+impl Router {
+    pub(super) fn on_seek(&mut self, hop: Hop, mode: SeekMode, message: Signed<Seek, Verified>) {
+        match self.arrive(hop, message.id(), message.stamp(), message.author()) {
+            Some(Arrival::First) => {}
+            Some(_) => return self.remember_copy(hop, message.id()),
+            None => return,
+        }
+        if !self.remember(hop, &message, None) {
+            return;
+        }
+        // A flooded one goes on from its target as from anywhere; a directed one has arrived.
+        if !self.offer_to_owner(hop, &message) || mode != SeekMode::Directed {
+            self.pass_seek(hop, mode, message);
+        }
+    }
+
+    /// Remembers a Seek that is new here. `false`: there is no room for it.
+    pub(super) fn remember(
+        &mut self,
+        hop: Hop,
+        message: &Signed<Seek, Verified>,
+        connection: Option<ConnectionId>,
+    ) -> bool {
+        let held = self.seeks_of.entry(hop).or_default();
+        if *held >= MAX_SEEKS_PER_HOP || self.seeks.len() >= MAX_SEEKS {
+            self.counters.drops.full += 1;
+            return false;
+        }
+        *held += 1;
+        let expires = self.now.instant + SEEK_MEMORY;
+        let entry = SeekEntry {
+            target: message.target(),
+            author: message.author(),
+            hops: vec![hop],
+            answered: false,
+            connection,
+            chosen: None,
+            expires,
+        };
+        self.seeks.insert(message.id(), entry);
+        self.timers.set(Timer::Seek(message.id()), expires);
+        true
+    }
+
+    fn remember_copy(&mut self, hop: Hop, id: MessageId) {
+        if let Some(entry) = self.seeks.get_mut(&id)
+            && entry.hops.len() < MAX_SEEK_HOPS
+            && !entry.hops.contains(&hop)
+        {
+            entry.hops.push(hop);
+        }
+    }
+
+    /// Sends a Seek on: along scent, or to everybody.
+    pub(super) fn pass_seek(&mut self, hop: Hop, mode: SeekMode, message: Signed<Seek, Verified>) {
+        match mode {
+            SeekMode::Directed => {
+                let random = self.random();
+                let chosen = self
+                    .scent
+                    .choose(message.target(), random, |next| self.usable(next, hop));
+                let Some(Hop::Link(link)) = chosen else {
+                    self.counters.drops.no_scent += 1;
+                    return;
+                };
+                let id = message.id();
+                if let Some(entry) = self.seeks.get_mut(&id) {
+                    entry.chosen = chosen;
+                    self.timers
+                        .set(Timer::Seek(id), self.now.instant + SEEK_SILENCE);
+                }
+                self.counters.seeks.passed(hop, 1);
+                self.send(link, hop, Frame::Seek { mode, message });
+            }
+            SeekMode::Flood(phase) => {
+                let Some(phase) = self.coin.next_phase(phase, message.id()) else {
+                    return;
+                };
+                let links = self.all_links_but(hop);
+                self.counters.seeks.passed(hop, links.len() as u64);
+                for link in links {
+                    self.send(
+                        link,
+                        hop,
+                        Frame::Seek {
+                            mode: SeekMode::Flood(phase),
+                            message: message.clone(),
+                        },
+                    );
+                }
+            }
+        }
+    }
+
+    pub(super) fn seek_due(&mut self, id: MessageId) {
+        let now = self.now.instant;
+        let Some(entry) = self.seeks.get_mut(&id) else {
+            return;
+        };
+        if let Some(chosen) = entry.chosen.take()
+            && !entry.answered
+        {
+            self.scent.weaken_for_silence(entry.target, chosen, now);
+        }
+        if entry.expires > now {
+            self.timers.set(Timer::Seek(id), entry.expires);
+        } else {
+            self.forget_seek(id);
+        }
+    }
+
+    /// A link is gone for good: Seeks that came by no other have no way back.
+    pub(super) fn forget_seeks_by(&mut self, gone: LinkId) {
+        let lost: Vec<MessageId> = self
+            .seeks
+            .iter()
+            .filter(|(_, entry)| entry.hops.contains(&Hop::Link(gone)))
+            .filter(|(_, entry)| entry.hops.iter().all(|hop| self.hop_number(*hop).is_none()))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in lost {
+            self.timers.cancel(Timer::Seek(id));
+            self.forget_seek(id);
+        }
+    }
+
+    fn forget_seek(&mut self, id: MessageId) {
+        if let Some(entry) = self.seeks.remove(&id)
+            && let Some(first) = entry.hops.first()
+            && let Some(held) = self.seeks_of.get_mut(first)
+        {
+            *held -= 1;
+            if *held == 0 {
+                self.seeks_of.remove(first);
+            }
+        }
+    }
+
+    /// Lets a local owner answer: each Seek once, by the hop that it came by first. `false`: the target does not listen here.
+    pub(super) fn offer_to_owner(&mut self, hop: Hop, message: &Signed<Seek, Verified>) -> bool {
+        let now = self.now.instant;
+        let Some(id) = self.owners.get(&message.target()).copied() else {
+            return false;
+        };
+        let Some(port) = self.ports.get(&id).filter(|port| port.listening) else {
+            return false;
+        };
+        let room = port.has_room_for(hop);
+        self.counters.seeks.delivered += 1;
+        if !room {
+            self.counters.drops.full += 1;
+        } else if self
+            .budgets(hop)
+            .is_some_and(|budgets| budgets.answers.take(1, now))
+        {
+            self.answer(id, hop, message);
+        } else {
+            self.counters.drops.budget += 1;
+        }
+        true
+    }
+
+    fn answer(&mut self, port: PortId, hop: Hop, message: &Signed<Seek, Verified>) {
+        let seek = message.id();
+        let secret = self.share_secret();
+        let stamp = self.stamp();
+        let Some(owner) = self.ports.get(&port) else {
+            return;
+        };
+        let share = PublicKey::from(&secret).to_bytes();
+        let Ok(answer) =
+            Signed::<Trail, Verified>::sign(self.network, &owner.key, stamp, seek, &share)
+        else {
+            return;
+        };
+        let Some(keys) = TrailKeys::agree(
+            &secret,
+            &message.share(),
+            seek,
+            answer.id(),
+            TrailEnd::Owner,
+        ) else {
+            return;
+        };
+        let key = owner.key.clone();
+        let trail = self.next_trail();
+        let Some((binding, to)) = self.bind(Side::Port { port, trail }, answer) else {
+            return;
+        };
+        let end = End {
+            charged: Some(hop),
+            ..End::new(port, binding, to, Role::Owner, key)
+        };
+        self.ends.insert(trail, end);
+        if let Some(owner) = self.ports.get_mut(&port) {
+            *owner.owned.entry(hop).or_default() += 1;
+        }
+        self.start_keeps(trail);
+        self.event(
+            port,
+            Event::TrailOpened {
+                trail,
+                role: Role::Owner,
+                seek,
+                keys,
+            },
+        );
+    }
+
+    /// A fresh X25519 secret.
+    pub(super) fn share_secret(&mut self) -> StaticSecret {
+        let mut bytes = zeroize::Zeroizing::new([0; 32]);
+        self.rng.fill_bytes(&mut *bytes);
+        StaticSecret::from(*bytes)
+    }
+}

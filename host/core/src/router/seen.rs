@@ -1,0 +1,200 @@
+//! Which messages were seen: so that each counts once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    hash::Keyed,
+    limits::{MAX_SEEN, MAX_SEEN_PER_HOP, SCENT_RANKS, STAMP_MINUTES},
+};
+use crate::MessageId;
+
+/// A link's or port's number in this router, never reused; shorter than a [`Hop`](super::Hop).
+pub(crate) type HopNumber = u32;
+
+/// What a message's arrival is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// The first.
+    First,
+    /// One more, through another hop than before: the how manieth copy (1 and up).
+    Copy(u8),
+    /// One that says nothing new.
+    Repeated,
+    /// There is no room to remember it, so nothing may be made of it.
+    Full,
+}
+
+/// The ids of verified messages by the minute of their stamp, for as long as that stamp would be accepted.
+pub(crate) struct Seen {
+    minutes: BTreeMap<u32, HashMap<MessageId, Known, Keyed>>,
+    held: BTreeMap<HopNumber, usize>,
+    total: usize,
+    keyed: Keyed,
+}
+
+struct Known {
+    /// The first hops that it came by, the very first being charged.
+    by: [HopNumber; SCENT_RANKS],
+    arrivals: u8,
+}
+
+/// Whether a stamp of minute `stamp` is accepted in minute `now`.
+pub(crate) fn is_fresh(stamp: u32, now: u32) -> bool {
+    stamp.abs_diff(now) < STAMP_MINUTES
+}
+
+impl Seen {
+    pub(crate) fn new(keyed: Keyed) -> Self {
+        Self {
+            minutes: BTreeMap::new(),
+            held: BTreeMap::new(),
+            total: 0,
+            keyed,
+        }
+    }
+
+    /// Notes the arrival of a verified message whose stamp is fresh.
+    pub(crate) fn arrive(&mut self, id: MessageId, minute: u32, hop: HopNumber) -> Arrival {
+        if let Some(known) = self
+            .minutes
+            .get_mut(&minute)
+            .and_then(|ids| ids.get_mut(&id))
+        {
+            let arrivals = usize::from(known.arrivals);
+            if arrivals == SCENT_RANKS || known.by[..arrivals].contains(&hop) {
+                return Arrival::Repeated;
+            }
+            known.by[arrivals] = hop;
+            known.arrivals += 1;
+            return Arrival::Copy(known.arrivals - 1);
+        }
+        if self
+            .held
+            .get(&hop)
+            .is_some_and(|held| *held >= MAX_SEEN_PER_HOP)
+        {
+            return Arrival::Full;
+        }
+        if self.total >= MAX_SEEN {
+            self.forget_largest();
+        }
+        let ids = self
+            .minutes
+            .entry(minute)
+            .or_insert_with(|| HashMap::with_hasher(self.keyed.clone()));
+        let mut by = [0; SCENT_RANKS];
+        by[0] = hop;
+        ids.insert(id, Known { by, arrivals: 1 });
+        *self.held.entry(hop).or_default() += 1;
+        self.total += 1;
+        Arrival::First
+    }
+
+    /// Forgets what is refused by its stamp from now on.
+    pub(crate) fn expire(&mut self, now_minute: u32) {
+        let mut gone: Vec<HopNumber> = Vec::new();
+        self.minutes.retain(|minute, ids| {
+            let keep = is_fresh(*minute, now_minute);
+            if !keep {
+                gone.extend(ids.values().map(|known| known.by[0]));
+            }
+            keep
+        });
+        self.total -= gone.len();
+        for hop in gone {
+            self.release(hop);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.total
+    }
+
+    fn release(&mut self, hop: HopNumber) {
+        if let Some(held) = self.held.get_mut(&hop) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(&hop);
+            }
+        }
+    }
+
+    /// The last resort when link after link filled its share and left: what the largest holder brought may be replayed once.
+    fn forget_largest(&mut self) {
+        let Some(largest) = self
+            .held
+            .iter()
+            .max_by_key(|(_, held)| **held)
+            .map(|(hop, _)| *hop)
+        else {
+            return;
+        };
+        for ids in self.minutes.values_mut() {
+            ids.retain(|_, known| known.by[0] != largest);
+        }
+        self.minutes.retain(|_, ids| !ids.is_empty());
+        self.total -= self.held.remove(&largest).unwrap_or(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u32) -> MessageId {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        MessageId(id)
+    }
+
+    fn seen() -> Seen {
+        Seen::new(Keyed::new([1, 2]))
+    }
+
+    #[test]
+    fn ranks_copies_by_hop_and_counts_each_hop_once() {
+        let mut seen = seen();
+        assert_eq!(seen.arrive(id(1), 100, 7), Arrival::First);
+        assert_eq!(seen.arrive(id(1), 100, 7), Arrival::Repeated);
+        assert_eq!(seen.arrive(id(1), 100, 8), Arrival::Copy(1));
+        assert_eq!(seen.arrive(id(1), 100, 9), Arrival::Copy(2));
+        assert_eq!(seen.arrive(id(1), 100, 8), Arrival::Repeated);
+        assert_eq!(seen.arrive(id(1), 100, 10), Arrival::Copy(3));
+        assert_eq!(seen.arrive(id(1), 100, 11), Arrival::Repeated);
+    }
+
+    #[test]
+    fn remembers_for_as_long_as_a_stamp_is_fresh() {
+        let mut seen = seen();
+        seen.arrive(id(1), 100, 7);
+        seen.expire(109);
+        assert!(is_fresh(100, 109));
+        assert_eq!(seen.len(), 1);
+        seen.expire(110);
+        assert!(!is_fresh(100, 110));
+        assert_eq!((seen.len(), seen.held.len(), seen.minutes.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn one_hop_fills_its_share_only_and_ghosts_give_way() {
+        let mut seen = seen();
+        let full = (0..MAX_SEEN_PER_HOP as u32 + 1)
+            .map(|n| seen.arrive(id(n), 100, 1))
+            .last();
+        assert_eq!(full, Some(Arrival::Full));
+        assert_eq!(seen.arrive(id(u32::MAX), 100, 2), Arrival::First);
+        let mut number = MAX_SEEN_PER_HOP as u32 + 1;
+        for ghost in 3..40 {
+            for _ in 0..MAX_SEEN_PER_HOP {
+                seen.arrive(id(number), 100, ghost);
+                number += 1;
+            }
+            assert!(seen.len() <= MAX_SEEN);
+        }
+        assert_eq!(
+            seen.arrive(id(u32::MAX), 100, 2),
+            Arrival::Repeated,
+            "the modest hop lost nothing"
+        );
+    }
+}

@@ -1,0 +1,435 @@
+//! Bindings: what a Trail leaves at each node it passes, and how that ends.
+
+use super::{
+    Close, Hop, Role, Router,
+    data::Route,
+    limits::{KEEP_PATIENCE, MAX_BINDINGS, MAX_LABELS, TRAIL_LIFE},
+    minute, seen,
+    timers::Timer,
+};
+use crate::{
+    Address, Instant, Label, LinkId, MessageId, PortId, TrailId, Violation,
+    wire::{Frame, KeepReport, Signed, Trail, Verified},
+};
+use rand_core::Rng as _;
+
+/// A binding's name in this router, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BindingId(u64);
+
+impl BindingId {
+    pub(super) const FIRST: Self = Self(0);
+}
+
+/// One of the two sides of a trail at this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// It goes on over a link.
+    Link { link: LinkId, label: Label },
+    /// It ends here.
+    Port { port: PortId, trail: TrailId },
+}
+
+impl Side {
+    pub(super) fn hop(&self) -> Hop {
+        match self {
+            Self::Link { link, .. } => Hop::Link(*link),
+            Self::Port { port, .. } => Hop::Port(*port),
+        }
+    }
+}
+
+/// An end of a trail: where to find it in a binding's pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Towards {
+    Seeker = 0,
+    Owner = 1,
+}
+
+impl Towards {
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Seeker => Self::Owner,
+            Self::Owner => Self::Seeker,
+        }
+    }
+}
+
+/// What a node knows of one of a trail's ends.
+pub(super) struct Far {
+    /// Who signs its Keeps.
+    pub(super) address: Address,
+    /// On which side of this node it lies.
+    pub(super) side: Side,
+    /// Its last Keep.
+    pub(super) report: KeepReport,
+    /// Without another Keep until then the binding is forgotten; an end at this node needs none.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// A trail's place at this node: two sides, bound to each other.
+pub(super) struct Binding {
+    pub(super) seek: MessageId,
+    ends: [Far; 2],
+    ends_at: Instant,
+    /// The Trail, until something came along it from the seeker's side: where the hop that it was offered to refuses it, the next of the
+    /// Seek's list gets it. And how far in that list it got.
+    pub(super) offer: Option<(Signed<Trail, Verified>, usize)>,
+}
+
+impl Binding {
+    pub(super) fn end(&self, end: Towards) -> &Far {
+        &self.ends[end as usize]
+    }
+
+    pub(super) fn end_mut(&mut self, end: Towards) -> &mut Far {
+        &mut self.ends[end as usize]
+    }
+
+    fn due(&self) -> Instant {
+        self.ends
+            .iter()
+            .filter_map(|end| end.deadline)
+            .fold(self.ends_at, Instant::min)
+    }
+}
+
+impl Router {
+    pub(super) fn on_trail(
+        &mut self,
+        link: LinkId,
+        label: Label,
+        message: Signed<Trail, Verified>,
+    ) {
+        let Some(neighbour) = self.links.get(&link) else {
+            return;
+        };
+        if !neighbour.may_be_theirs(label) {
+            return self.violation(link, Violation::LabelDirection);
+        }
+        let room = neighbour.theirs < MAX_LABELS;
+        let known = match self.seeks.get(&message.seek()) {
+            Some(entry) if entry.target != message.author() => {
+                return self.violation(link, Violation::ForeignTrail);
+            }
+            Some(entry) => !entry.answered,
+            None => false,
+        };
+        if !seen::is_fresh(message.stamp().minute, minute(self.now)) {
+            self.counters.drops.stale += 1;
+        } else if !known {
+            self.counters.drops.unknown_seek += 1;
+        } else if !room {
+            self.counters.drops.full += 1;
+        } else if !self.routes.contains_key(&(link, label))
+            && self.bind(Side::Link { link, label }, message).is_some()
+        {
+            return;
+        }
+        self.answer_close(link, label);
+    }
+
+    /// Binds a Trail that came from `owner` to the first hop of its Seek's list that takes it. `None`: none did.
+    pub(super) fn bind(
+        &mut self,
+        owner: Side,
+        message: Signed<Trail, Verified>,
+    ) -> Option<(BindingId, Side)> {
+        if self.bindings.len() >= MAX_BINDINGS {
+            self.counters.drops.full += 1;
+            return None;
+        }
+        let (seek, address, stamp) = (message.seek(), message.author(), message.stamp());
+        // A copy of its own: kept for a while it must not hold on to all that arrived together with it.
+        let message = message.detached();
+        let id = self.next_binding;
+        self.next_binding = BindingId(id.0 + 1);
+        let (seeker, next) = self.offer(id, owner, &message, 0)?;
+        let entry = self.seeks.get_mut(&seek)?;
+        entry.answered = true;
+        let seeker_address = entry.author;
+        let (seeker_deadline, owner_deadline) =
+            (self.keep_deadline(&seeker), self.keep_deadline(&owner));
+        let far = |address, side, deadline| Far {
+            address,
+            side,
+            report: KeepReport::default(),
+            deadline,
+        };
+        let binding = Binding {
+            seek,
+            ends: [
+                far(seeker_address, seeker, seeker_deadline),
+                far(address, owner, owner_deadline),
+            ],
+            ends_at: self.now.instant + TRAIL_LIFE,
+            offer: Some((message, next)),
+        };
+        self.timers.set(Timer::Binding(id), binding.due());
+        self.bindings.insert(id, binding);
+        self.route(id, Towards::Seeker, seeker, owner);
+        self.route(id, Towards::Owner, owner, seeker);
+        if let Side::Link { link, .. } = owner
+            && let Some(neighbour) = self.links.get_mut(&link)
+        {
+            neighbour.theirs += 1;
+        }
+        self.lay(address, owner.hop(), 0, stamp);
+        self.scent.count_live(address, true, self.now.instant);
+        self.scent
+            .count_live(seeker_address, true, self.now.instant);
+        Some((id, seeker))
+    }
+
+    /// Offers a Trail to the hops of its Seek's list, from the `from`th on. Gives the side that took it and the place after it in the list.
+    fn offer(
+        &mut self,
+        id: BindingId,
+        owner: Side,
+        message: &Signed<Trail, Verified>,
+        from: usize,
+    ) -> Option<(Side, usize)> {
+        let entry = self.seeks.get(&message.seek())?;
+        let (hops, connection) = (entry.hops.clone(), entry.connection);
+        for (place, hop) in hops.into_iter().enumerate().skip(from) {
+            let side = match hop {
+                _ if hop == owner.hop() => None,
+                Hop::Link(link) => self.offer_to_link(link, owner.hop(), message),
+                Hop::Port(port) => self
+                    .accept_trail(connection?, id, owner, message)
+                    .map(|trail| Side::Port { port, trail }),
+            };
+            if let Some(side) = side {
+                return Some((side, place + 1));
+            }
+        }
+        None
+    }
+
+    fn offer_to_link(
+        &mut self,
+        link: LinkId,
+        ingress: Hop,
+        message: &Signed<Trail, Verified>,
+    ) -> Option<Side> {
+        let neighbour = self.links.get_mut(&link)?;
+        if !neighbour.has_room_for(ingress) {
+            self.counters.drops.full += 1;
+            return None;
+        }
+        *neighbour.ours.entry(ingress).or_default() += 1;
+        let bit = u64::from(neighbour.initiator);
+        let label = loop {
+            let label = Label(self.rng.next_u64() & !1 | bit);
+            if !self.routes.contains_key(&(link, label)) {
+                break label;
+            }
+        };
+        self.counters.trails.passed(ingress, 1);
+        self.send(
+            link,
+            ingress,
+            Frame::Trail {
+                label,
+                message: message.clone(),
+            },
+        );
+        Some(Side::Link { link, label })
+    }
+
+    /// Data that comes from `end`, at `from`, goes on `to` the other side.
+    fn route(&mut self, binding: BindingId, end: Towards, from: Side, to: Side) {
+        if let Side::Link { link, label } = from {
+            self.routes
+                .insert((link, label), Route::new(binding, end, to));
+        }
+    }
+
+    /// A link end needs Keeps; a port is at hand.
+    pub(super) fn keep_deadline(&mut self, side: &Side) -> Option<Instant> {
+        match side {
+            Side::Link { .. } => Some(self.now.instant + self.between(KEEP_PATIENCE)),
+            Side::Port { .. } => None,
+        }
+    }
+
+    /// A Close never has an answer; what it names and is not known has ended already.
+    pub(super) fn on_close(&mut self, link: LinkId, label: Label) {
+        self.counters.closes_received += 1;
+        let Some(route) = self.routes.get(&(link, label)) else {
+            return;
+        };
+        let (id, end) = (route.binding, route.end);
+        self.break_at(id, end, Close::ByPeer);
+    }
+
+    /// The bindings with such a side.
+    pub(super) fn bindings_at(&self, at: impl Fn(&Side) -> bool) -> Vec<BindingId> {
+        let here = |binding: &Binding| binding.ends.iter().any(|end| at(&end.side));
+        self.bindings
+            .iter()
+            .filter(|(_, binding)| here(binding))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// The side of a binding that `at` tells is gone.
+    pub(super) fn break_from(&mut self, id: BindingId, at: impl Fn(&Side) -> bool, why: Close) {
+        let Some(binding) = self.bindings.get(&id) else {
+            return;
+        };
+        let end = if at(&binding.end(Towards::Seeker).side) {
+            Towards::Seeker
+        } else {
+            Towards::Owner
+        };
+        self.break_at(id, end, why);
+    }
+
+    /// A trail is broken towards `end`: the other side is told, unless the next hop of the Seek's list takes its place.
+    fn break_at(&mut self, id: BindingId, end: Towards, why: Close) {
+        let Some(binding) = self.bindings.get(&id) else {
+            return;
+        };
+        let far = binding.end(end);
+        self.scent.weaken(far.address, far.side.hop());
+        if end == Towards::Owner || !self.offer_again(id) {
+            self.unbind(id, Some(end), why);
+        }
+    }
+
+    /// The hop towards the seeker refused the Trail, or is gone before anything came from it.
+    fn offer_again(&mut self, id: BindingId) -> bool {
+        let Some(binding) = self.bindings.get_mut(&id) else {
+            return false;
+        };
+        let (refused, owner) = (
+            binding.end(Towards::Seeker).side,
+            binding.end(Towards::Owner).side,
+        );
+        let Side::Link { link, label } = refused else {
+            return false;
+        };
+        let Some((message, from)) = binding.offer.take() else {
+            return false;
+        };
+        let Some((seeker, next)) = self.offer(id, owner, &message, from) else {
+            return false;
+        };
+        self.unroute(link, label, Towards::Seeker, owner.hop());
+        let deadline = self.keep_deadline(&seeker);
+        if let Some(binding) = self.bindings.get_mut(&id) {
+            binding.offer = Some((message, next));
+            let far = binding.end_mut(Towards::Seeker);
+            (far.side, far.deadline) = (seeker, deadline);
+            self.timers.set(Timer::Binding(id), binding.due());
+        }
+        self.route(id, Towards::Seeker, seeker, owner);
+        self.redirect(owner, seeker);
+        true
+    }
+
+    /// Forgets a label and whom it was charged to. `ingress`: the trail's other side.
+    fn unroute(&mut self, link: LinkId, label: Label, end: Towards, ingress: Hop) {
+        self.routes.remove(&(link, label));
+        let Some(neighbour) = self.links.get_mut(&link) else {
+            return;
+        };
+        match end {
+            Towards::Owner => neighbour.theirs = neighbour.theirs.saturating_sub(1),
+            Towards::Seeker => {
+                if let Some(held) = neighbour.ours.get_mut(&ingress) {
+                    *held -= 1;
+                    if *held == 0 {
+                        neighbour.ours.remove(&ingress);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends a binding. Both sides are told, but for the one that `broken` says is gone or has told us.
+    pub(super) fn unbind(&mut self, id: BindingId, broken: Option<Towards>, why: Close) {
+        self.take_binding(id, why, |end| broken != Some(end));
+    }
+
+    fn take_binding(&mut self, id: BindingId, why: Close, tell: impl Fn(Towards) -> bool) {
+        let Some(binding) = self.bindings.remove(&id) else {
+            return;
+        };
+        self.timers.cancel(Timer::Binding(id));
+        for end in [Towards::Seeker, Towards::Owner] {
+            let far = binding.end(end);
+            self.scent.count_live(far.address, false, self.now.instant);
+            self.watch_scent();
+            let ingress = binding.end(end.other()).side.hop();
+            match far.side {
+                Side::Link { link, label } => {
+                    self.unroute(link, label, end, ingress);
+                    if tell(end) {
+                        self.close_label(link, label, ingress);
+                    }
+                }
+                Side::Port { port, trail } => self.end_closed(port, trail, why),
+            }
+        }
+    }
+
+    /// An end at a port is no more.
+    fn end_closed(&mut self, port: PortId, trail: TrailId, why: Close) {
+        self.timers.cancel(Timer::Keep(trail));
+        let Some(end) = self.ends.remove(&trail) else {
+            return;
+        };
+        self.tell_closed(port, trail, why);
+        match end.role {
+            Role::Seeker { connection } => self.connection_lost(connection, trail),
+            Role::Owner => {
+                if let Some(charged) = end.charged
+                    && let Some(port) = self.ports.get_mut(&port)
+                    && let Some(held) = port.owned.get_mut(&charged)
+                {
+                    *held -= 1;
+                    if *held == 0 {
+                        port.owned.remove(&charged);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn binding_due(&mut self, id: BindingId) {
+        let now = self.now.instant;
+        let Some(binding) = self.bindings.get(&id) else {
+            return;
+        };
+        if binding.ends_at <= now {
+            // Every node of the trail ends it at this time by itself.
+            return self.take_binding(id, Close::Expired, |_| false);
+        }
+        let silent = binding
+            .ends
+            .iter()
+            .find(|end| end.deadline.is_some_and(|deadline| deadline <= now));
+        if let Some(silent) = silent {
+            self.scent.weaken(silent.address, silent.side.hop());
+            self.unbind(id, None, Close::Expired);
+        } else {
+            self.timers.set(Timer::Binding(id), binding.due());
+        }
+    }
+
+    /// The port has no more use for a trail.
+    pub(super) fn close_trail(&mut self, trail: TrailId) {
+        if let Some(end) = self.ends.get(&trail) {
+            self.unbind(end.binding, None, Close::Local);
+        }
+    }
+
+    /// When the binding is due next has changed.
+    pub(super) fn watch_binding(&mut self, id: BindingId) {
+        if let Some(binding) = self.bindings.get(&id) {
+            self.timers.set(Timer::Binding(id), binding.due());
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! One router whose neighbours the test plays: they send whatever they like.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mute_core::{
+    Address, Close, Counters, Ecn, Event, Hop, IdentityKey, Input, Instant, Label, LinkId,
+    MessageId, Now, Output, PortId, Router, RouterConfig, Violation,
+    wire::{
+        Flood, Frame, Keep, KeepReport, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail,
+        Verified,
+    },
+};
+
+use crate::network::{NETWORK, NO_ROUTE_AFTER, PORT};
+
+pub const START_UNIX_S: u64 = 1_800_000_037;
+
+pub struct Lone {
+    pub router: Router,
+    pub clock: Duration,
+    random: u64,
+}
+
+/// What the router wanted done.
+#[derive(Default)]
+pub struct Done {
+    pub sent: Vec<(LinkId, Hop, Frame<Verified>)>,
+    pub events: Vec<(PortId, Event)>,
+    pub violations: Vec<(LinkId, Violation)>,
+}
+
+impl Done {
+    pub fn closes(&self) -> Vec<(LinkId, Label)> {
+        let close = |frame: &Frame<Verified>| match frame {
+            Frame::Close { label } => Some(*label),
+            _ => None,
+        };
+        self.sent
+            .iter()
+            .filter_map(|(link, _, frame)| Some((*link, close(frame)?)))
+            .collect()
+    }
+
+    pub fn to(&self, link: u64) -> Vec<&Frame<Verified>> {
+        self.sent
+            .iter()
+            .filter(|(at, _, _)| *at == LinkId(link))
+            .map(|(_, _, frame)| frame)
+            .collect()
+    }
+
+    pub fn trail_label(&self) -> Option<(LinkId, Label)> {
+        self.sent.iter().find_map(|(link, _, frame)| match frame {
+            Frame::Trail { label, .. } => Some((*link, *label)),
+            _ => None,
+        })
+    }
+}
+
+pub fn key(seed: u8) -> IdentityKey {
+    IdentityKey::from_seed(&[seed; 32])
+}
+
+/// The identity of the router's own port.
+pub const OWN: u8 = 200;
+
+impl Lone {
+    /// A router with these links, none of which it dialled, and a listening port.
+    pub fn new(links: u64) -> Self {
+        let mut lone = Self::bare(START_UNIX_S);
+        for link in 0..links {
+            lone.input(Input::LinkUp {
+                link: LinkId(link),
+                initiator: false,
+            });
+        }
+        lone.input(Input::OpenPort {
+            port: PORT,
+            key: key(OWN),
+        });
+        lone.input(Input::Listen {
+            port: PORT,
+            listening: true,
+        });
+        lone
+    }
+
+    pub fn bare(_start: u64) -> Self {
+        let config = RouterConfig {
+            network: NETWORK,
+            seed: [1; 32],
+            secret: [2; 32],
+            no_route_after: NO_ROUTE_AFTER,
+        };
+        let now = Now {
+            instant: Instant::from_origin(Duration::ZERO),
+            unix_s: START_UNIX_S,
+        };
+        Self {
+            router: Router::new(config, now),
+            clock: Duration::ZERO,
+            random: 0,
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        Now {
+            instant: Instant::from_origin(self.clock),
+            unix_s: START_UNIX_S + self.clock.as_secs(),
+        }
+    }
+
+    pub fn input(&mut self, input: Input) -> Done {
+        let now = self.now();
+        self.router.handle(input, now);
+        self.drain()
+    }
+
+    pub fn frame(&mut self, link: u64, frame: Frame<Verified>) -> Done {
+        self.input(Input::Frame {
+            link: LinkId(link),
+            frame,
+        })
+    }
+
+    pub fn run(&mut self, time: Duration) -> Done {
+        let until = self.clock + time;
+        let mut done = Done::default();
+        while let Some(due) = self
+            .router
+            .next_deadline()
+            .filter(|due| due.since_origin() <= until)
+        {
+            self.clock = self.clock.max(due.since_origin());
+            let now = self.now();
+            self.router.tick(now);
+            let more = self.drain();
+            done.sent.extend(more.sent);
+            done.events.extend(more.events);
+            done.violations.extend(more.violations);
+        }
+        self.clock = until;
+        done
+    }
+
+    fn drain(&mut self) -> Done {
+        let mut done = Done::default();
+        while let Some(output) = self.router.poll() {
+            match output {
+                Output::Send {
+                    link,
+                    ingress,
+                    frame,
+                } => done.sent.push((link, ingress, frame)),
+                Output::Event { port, event } => done.events.push((port, event)),
+                Output::Violation { link, violation } => done.violations.push((link, violation)),
+            }
+        }
+        done
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.router.counters()
+    }
+
+    pub fn stamp(&mut self) -> Stamp {
+        self.stamp_at(0)
+    }
+
+    /// A stamp so many minutes from now.
+    pub fn stamp_at(&mut self, minutes: i64) -> Stamp {
+        self.random += 1;
+        let minute = (self.now().unix_s / 60) as i64 + minutes;
+        Stamp {
+            minute: minute as u32,
+            random: self.random,
+        }
+    }
+
+    pub fn flood(&mut self, author: &IdentityKey) -> Signed<Flood, Verified> {
+        let stamp = self.stamp();
+        Signed::<Flood, _>::sign(NETWORK, author, stamp, mute_core::Topic([0; 16]), b"?")
+            .expect("it fits")
+    }
+
+    pub fn letter(&mut self, author: &IdentityKey, to: Address) -> Signed<Letter, Verified> {
+        let stamp = self.stamp();
+        Signed::<Letter, _>::sign(NETWORK, author, stamp, to, b"sealed").expect("it fits")
+    }
+
+    pub fn seek(&mut self, author: &IdentityKey, target: Address) -> Signed<Seek, Verified> {
+        let stamp = self.stamp();
+        Signed::<Seek, _>::sign(NETWORK, author, stamp, target, &[9; 32]).expect("it fits")
+    }
+
+    pub fn trail(&mut self, owner: &IdentityKey, seek: MessageId) -> Signed<Trail, Verified> {
+        let stamp = self.stamp();
+        Signed::<Trail, _>::sign(NETWORK, owner, stamp, seek, &[9; 32]).expect("it fits")
+    }
+
+    pub fn keep(
+        &mut self,
+        end: &IdentityKey,
+        seek: MessageId,
+        number: u32,
+    ) -> Signed<Keep, Verified> {
+        let stamp = self.stamp();
+        let report = KeepReport {
+            number,
+            received: 0,
+            sent: 0,
+        };
+        Signed::<Keep, _>::sign(NETWORK, end, stamp, seek, report).expect("it fits")
+    }
+
+    /// A Seek that came by link 0 and a Trail that comes by link 1: bound between them. Gives the Seek's id and the labels
+    /// towards the seeker and the owner.
+    pub fn bind(&mut self, seeker: u8, owner: u8, label: u64) -> (MessageId, Label, Label) {
+        let seek = self.seek(&key(seeker), key(owner).address());
+        let id = seek.id();
+        self.frame(0, flooded(seek));
+        let trail = self.trail(&key(owner), id);
+        let done = self.frame(
+            1,
+            Frame::Trail {
+                label: Label(label),
+                message: trail,
+            },
+        );
+        let (link, towards_seeker) = done.trail_label().expect("the trail goes on");
+        assert_eq!(link, LinkId(0));
+        (id, towards_seeker, Label(label))
+    }
+}
+
+pub fn flooded(message: Signed<Seek, Verified>) -> Frame<Verified> {
+    Frame::Seek {
+        mode: SeekMode::Flood(Phase::Counted(1)),
+        message,
+    }
+}
+
+pub fn data(label: Label, body: &'static [u8]) -> Frame<Verified> {
+    Frame::Data {
+        label,
+        ecn: Ecn::NotCapable,
+        body: Bytes::from_static(body),
+    }
+}
+
+pub fn closed(done: &Done) -> Vec<Close> {
+    done.events
+        .iter()
+        .filter_map(|(_, event)| match event {
+            Event::TrailClosed { why, .. } => Some(*why),
+            _ => None,
+        })
+        .collect()
+}

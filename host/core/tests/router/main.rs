@@ -1,0 +1,9 @@
+//! The router as a whole: networks of real routers on a virtual clock, and one router among neighbours that lie.
+
+mod ends;
+mod hostile;
+mod letters;
+mod life;
+mod lone;
+mod network;
+mod paths;
