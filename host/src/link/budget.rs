@@ -19,12 +19,7 @@ impl TokenBucket {
     /// A full bucket.
     pub(crate) fn new(per_second: u32, burst: u32, now: Instant) -> Self {
         let burst = f64::from(burst);
-        Self {
-            per_second: f64::from(per_second),
-            burst,
-            tokens: burst,
-            filled: now,
-        }
+        Self { per_second: f64::from(per_second), burst, tokens: burst, filled: now }
     }
 
     /// Takes a token, or tells how long until there is one.
@@ -34,9 +29,7 @@ impl TokenBucket {
             self.tokens -= 1.0;
             Ok(())
         } else {
-            Err(Duration::from_secs_f64(
-                (1.0 - self.tokens) / self.per_second,
-            ))
+            Err(Duration::from_secs_f64((1.0 - self.tokens) / self.per_second))
         }
     }
 
@@ -80,11 +73,7 @@ impl AcceptRates {
             }
         }
         let fresh = || TokenBucket::new(ACCEPTS_PER_SECOND, ACCEPT_BURST, now);
-        self.buckets
-            .entry(network_of(address))
-            .or_insert_with(fresh)
-            .take(now)
-            .is_ok()
+        self.buckets.entry(network_of(address)).or_insert_with(fresh).take(now).is_ok()
     }
 }
 

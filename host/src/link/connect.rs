@@ -73,13 +73,9 @@ pub(crate) enum DialError {
 impl From<ConnectionError> for DialError {
     fn from(error: ConnectionError) -> Self {
         match error {
-            ConnectionError::ApplicationClosed(close) => {
-                Self::Refused(close.error_code.into_inner())
-            }
+            ConnectionError::ApplicationClosed(close) => Self::Refused(close.error_code.into_inner()),
             ConnectionError::TransportError(error) if is_tls(error.code.into()) => Self::Identity,
-            ConnectionError::ConnectionClosed(close) if is_tls(close.error_code.into()) => {
-                Self::Identity
-            }
+            ConnectionError::ConnectionClosed(close) if is_tls(close.error_code.into()) => Self::Identity,
             _ => Self::Unreachable,
         }
     }
@@ -91,28 +87,16 @@ fn is_tls(code: u64) -> bool {
 }
 
 /// Says and hears Hello on a fresh connection; closes it with the reason if that fails.
-async fn greet(
-    connection: Connection,
-    network: NetworkId,
-    dialled: bool,
-) -> Result<Established, DialError> {
+async fn greet(connection: Connection, network: NetworkId, dialled: bool) -> Result<Established, DialError> {
     let greetings = async {
         let key = peer_key(&connection).ok_or(HelloError::Refused(CloseCode::NotWelcome))?;
-        let (control_out, control_in) = tokio::try_join!(
-            hello::say(&connection, network),
-            hello::hear(&connection, network)
-        )?;
+        let (control_out, control_in) =
+            tokio::try_join!(hello::say(&connection, network), hello::hear(&connection, network))?;
         Ok((key, control_out, control_in))
     };
     let failure = match timeout(HELLO_TIMEOUT, greetings).await {
         Ok(Ok((key, control_out, control_in))) => {
-            return Ok(Established {
-                key,
-                dialled,
-                connection,
-                control_out,
-                control_in,
-            });
+            return Ok(Established { key, dialled, connection, control_out, control_in });
         }
         Ok(Err(HelloError::Lost(lost))) => return Err(lost.into()),
         Ok(Err(HelloError::Refused(code))) => code,

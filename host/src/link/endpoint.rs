@@ -48,9 +48,7 @@ const MAX_UDP_PAYLOAD_BYTES: u16 = 1472;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address is another program's, or another host's of ours.
-    #[error(
-        "cannot listen on {0}: the port is taken; is another host running, or is another port free?"
-    )]
+    #[error("cannot listen on {0}: the port is taken; is another host running, or is another port free?")]
     Taken(SocketAddr),
     /// This machine does not have the address.
     #[error("cannot listen on {0}: this machine does not have that address")]
@@ -97,9 +95,7 @@ pub(crate) fn bind(secret: &NodeSecret, listen: SocketAddr) -> Result<Endpoint, 
     let socket = UdpSocket::bind(listen).map_err(refused)?;
     widen(&socket);
     let mut config = EndpointConfig::new(Arc::new(reset_key(secret)));
-    config
-        .max_udp_payload_size(MAX_UDP_PAYLOAD_BYTES)
-        .map_err(|error| refused(io::Error::other(error)))?;
+    config.max_udp_payload_size(MAX_UDP_PAYLOAD_BYTES).map_err(|error| refused(io::Error::other(error)))?;
     let server = server_config(secret).map_err(BindError::Tls)?;
     Endpoint::new(config, Some(server), socket, Arc::new(quinn::TokioRuntime)).map_err(refused)
 }
@@ -142,10 +138,7 @@ fn server_config(secret: &NodeSecret) -> Result<ServerConfig, rustls::Error> {
 }
 
 /// How to dial the node with this key.
-pub(crate) fn client_config(
-    secret: &NodeSecret,
-    expected: NodeKey,
-) -> Result<ClientConfig, rustls::Error> {
+pub(crate) fn client_config(secret: &NodeSecret, expected: NodeKey) -> Result<ClientConfig, rustls::Error> {
     let crypto = QuicClientConfig::try_from(tls::client(secret, expected)?)
         .map_err(|_| rustls::Error::General("no cipher suite for QUIC's first packets".into()))?;
     let mut config = ClientConfig::new(Arc::new(crypto));
@@ -155,10 +148,7 @@ pub(crate) fn client_config(
 
 /// The key that the other side of a connection has proven.
 pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<NodeKey> {
-    let identity = connection
-        .peer_identity()?
-        .downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>()
-        .ok()?;
+    let identity = connection.peer_identity()?.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().ok()?;
     match identity.as_slice() {
         [spki] => tls::node_key(spki),
         _ => None,
@@ -171,8 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_named() {
-        let first = bind(&NodeSecret::from_seed(&[1; 32]), ([127, 0, 0, 1], 0).into())
-            .expect("a free port");
+        let first = bind(&NodeSecret::from_seed(&[1; 32]), ([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = first.local_addr().expect("an address");
         let error = bind(&NodeSecret::from_seed(&[2; 32]), address).expect_err("the port is taken");
         assert!(matches!(error, BindError::Taken(taken) if taken == address));

@@ -38,12 +38,7 @@ impl Default for QueueLimits {
     /// 4 MiB are 256 of the largest packets, which cost the prototype nothing; an eighth of it, at which senders are told
     /// to slow down, is 4 ms at 125 MB/s.
     fn default() -> Self {
-        Self {
-            control: 1 << 20,
-            flood: 1 << 20,
-            data: 4 << 20,
-            mark: 512 << 10,
-        }
+        Self { control: 1 << 20, flood: 1 << 20, data: 4 << 20, mark: 512 << 10 }
     }
 }
 
@@ -101,11 +96,7 @@ impl<S> SendQueue<S> {
         }
         *used += bytes;
         let congested = *used > limits.mark;
-        let verdict = if congested && mark(&mut frame) {
-            Verdict::Marked
-        } else {
-            Verdict::Queued
-        };
+        let verdict = if congested && mark(&mut frame) { Verdict::Marked } else { Verdict::Queued };
         self.lanes[lane.index()].push_back(Waiting { frame, bytes });
         verdict
     }
@@ -164,9 +155,7 @@ impl<S> SendQueue<S> {
                 Lane::of_bulk(*label)
             }
             Frame::Data { label, .. } => match self.bulk.get(label) {
-                Some(last) if now.saturating_duration_since(*last) < BULK_MEMORY => {
-                    Lane::of_bulk(*label)
-                }
+                Some(last) if now.saturating_duration_since(*last) < BULK_MEMORY => Lane::of_bulk(*label),
                 _ => Lane::INTERACTIVE,
             },
         }
@@ -174,8 +163,7 @@ impl<S> SendQueue<S> {
 
     fn remember_bulk(&mut self, label: Label, now: Instant) {
         if self.bulk.len() >= MAX_BULK_FLOWS && !self.bulk.contains_key(&label) {
-            self.bulk
-                .retain(|_, last| now.saturating_duration_since(*last) < BULK_MEMORY);
+            self.bulk.retain(|_, last| now.saturating_duration_since(*last) < BULK_MEMORY);
             if self.bulk.len() >= MAX_BULK_FLOWS {
                 return;
             }
@@ -187,10 +175,7 @@ impl<S> SendQueue<S> {
 /// Marks a frame as having met congestion, if its ends understand that.
 fn mark<S>(frame: &mut Frame<S>) -> bool {
     match frame {
-        Frame::Data {
-            ecn: ecn @ (Ecn::Capable0 | Ecn::Capable1),
-            ..
-        } => {
+        Frame::Data { ecn: ecn @ (Ecn::Capable0 | Ecn::Capable1), .. } => {
             *ecn = Ecn::Experienced;
             true
         }
@@ -211,36 +196,17 @@ mod tests {
     type Queue = SendQueue<Verified>;
 
     fn flood() -> Frame<Verified> {
-        let (key, stamp) = (
-            IdentityKey::from_seed(&[1; 32]),
-            Stamp {
-                minute: 1,
-                random: 1,
-            },
-        );
-        let message =
-            Signed::<Flood, _>::sign(NetworkId([0; 16]), &key, stamp, Topic([0; 16]), b"?");
-        Frame::Flood {
-            phase: Phase::Hidden,
-            message: message.expect("a short body"),
-        }
+        let (key, stamp) = (IdentityKey::from_seed(&[1; 32]), Stamp { minute: 1, random: 1 });
+        let message = Signed::<Flood, _>::sign(NetworkId([0; 16]), &key, stamp, Topic([0; 16]), b"?");
+        Frame::Flood { phase: Phase::Hidden, message: message.expect("a short body") }
     }
 
     fn queue() -> Queue {
-        SendQueue::new(QueueLimits {
-            control: 1_000,
-            flood: 1_000,
-            data: 100_000,
-            mark: 20_000,
-        })
+        SendQueue::new(QueueLimits { control: 1_000, flood: 1_000, data: 100_000, mark: 20_000 })
     }
 
     fn data(label: u64, length: usize, ecn: Ecn) -> Frame<Verified> {
-        Frame::Data {
-            label: Label(label),
-            ecn,
-            body: Bytes::from(vec![0; length]),
-        }
+        Frame::Data { label: Label(label), ecn, body: Bytes::from(vec![0; length]) }
     }
 
     fn drain(queue: &mut Queue, lane: Lane) -> Vec<Frame<Verified>> {
@@ -252,27 +218,14 @@ mod tests {
     #[test]
     fn data_is_marked_over_the_threshold_and_dropped_when_full() {
         let (mut queue, now) = (queue(), Instant::now());
-        let verdicts: Vec<_> = (0..12)
-            .map(|_| queue.push(data(2, 10_000, Ecn::Capable0), 10_000, now))
-            .collect();
+        let verdicts: Vec<_> = (0..12).map(|_| queue.push(data(2, 10_000, Ecn::Capable0), 10_000, now)).collect();
         assert_eq!(verdicts[..2], [Verdict::Queued; 2]);
         assert_eq!(verdicts[2..10], [Verdict::Marked; 8]);
         assert_eq!(verdicts[10..], [Verdict::Dropped; 2]);
         assert_eq!((queue.level(), queue.bytes()), (3, 100_000));
         let frames = drain(&mut queue, Lane::of_bulk(Label(2)));
-        let marked = |frame: &&Frame<Verified>| {
-            matches!(
-                frame,
-                Frame::Data {
-                    ecn: Ecn::Experienced,
-                    ..
-                }
-            )
-        };
-        assert_eq!(
-            (frames.len(), frames.iter().filter(marked).count()),
-            (10, 8)
-        );
+        let marked = |frame: &&Frame<Verified>| matches!(frame, Frame::Data { ecn: Ecn::Experienced, .. });
+        assert_eq!((frames.len(), frames.iter().filter(marked).count()), (10, 8));
         assert_eq!((queue.level(), queue.bytes()), (0, 0));
     }
 
@@ -280,10 +233,7 @@ mod tests {
     fn what_cannot_be_marked_is_left_as_it_is() {
         let (mut queue, now) = (queue(), Instant::now());
         for _ in 0..5 {
-            assert_eq!(
-                queue.push(data(2, 10_000, Ecn::NotCapable), 10_000, now),
-                Verdict::Queued
-            );
+            assert_eq!(queue.push(data(2, 10_000, Ecn::NotCapable), 10_000, now), Verdict::Queued);
         }
         assert_eq!(queue.level(), 2);
     }
@@ -293,17 +243,12 @@ mod tests {
         let (mut queue, now) = (queue(), Instant::now());
         while queue.push(data(2, 10_000, Ecn::Capable0), 10_000, now) != Verdict::Dropped {}
         let close = |n| Frame::Close { label: Label(n) };
-        let taken = (0..200)
-            .filter(|n| queue.push(close(*n), 10, now) == Verdict::Queued)
-            .count();
+        let taken = (0..200).filter(|n| queue.push(close(*n), 10, now) == Verdict::Queued).count();
         assert_eq!(taken, 100);
         assert_eq!(queue.push(flood(), 900, now), Verdict::Queued);
         assert_eq!(queue.push(flood(), 200, now), Verdict::Dropped);
         let closes = drain(&mut queue, Lane::CONTROL);
-        let in_order = closes
-            .iter()
-            .zip(0..)
-            .all(|(frame, n)| matches!(frame, Frame::Close { label } if label.0 == n));
+        let in_order = closes.iter().zip(0..).all(|(frame, n)| matches!(frame, Frame::Close { label } if label.0 == n));
         assert!(closes.len() == 100 && in_order);
     }
 
@@ -332,14 +277,7 @@ mod tests {
         queue.pop(Lane::of_bulk(Label(2)), 1, |_| count += 1);
         assert_eq!((count, queue.bytes()), (1, 20_000));
         queue.pop(Lane::of_bulk(Label(2)), 20_000, |_| count += 1);
-        assert_eq!(
-            (
-                count,
-                queue.bytes(),
-                queue.is_empty(Lane::of_bulk(Label(2)))
-            ),
-            (3, 0, true)
-        );
+        assert_eq!((count, queue.bytes(), queue.is_empty(Lane::of_bulk(Label(2)))), (3, 0, true));
     }
 
     #[test]
@@ -349,11 +287,7 @@ mod tests {
             queue.push(data(label, SMALL_BYTES + 1, Ecn::NotCapable), 1, now);
         }
         assert_eq!(queue.bulk.len(), MAX_BULK_FLOWS);
-        queue.push(
-            data(u64::MAX, SMALL_BYTES + 1, Ecn::NotCapable),
-            1,
-            now + BULK_MEMORY,
-        );
+        queue.push(data(u64::MAX, SMALL_BYTES + 1, Ecn::NotCapable), 1, now + BULK_MEMORY);
         assert_eq!(queue.bulk.len(), 1);
     }
 }

@@ -76,11 +76,7 @@ pub async fn start(config: NodeConfig) -> Result<Handle, StartError> {
     let ports = Arc::new(port::Ports::default());
     let node = task::Node::new(config, Arc::clone(&ports))?;
     tokio::spawn(node.run(requests));
-    Ok(Handle {
-        commands,
-        ports,
-        places: Arc::new(Semaphore::new(MAX_PORTS)),
-    })
+    Ok(Handle { commands, ports, places: Arc::new(Semaphore::new(MAX_PORTS)) })
 }
 
 impl Handle {
@@ -90,20 +86,10 @@ impl Handle {
     /// # Errors
     /// The node has stopped.
     pub async fn open_port(&self, key: IdentityKey) -> Result<Port, Stopped> {
-        let place = Arc::clone(&self.places)
-            .acquire_owned()
-            .await
-            .map_err(|_| Stopped)?;
-        let shared = Arc::new(PortShared::new(
-            self.ports.port_id(),
-            Arc::clone(&self.ports),
-            place,
-        ));
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Stopped)?;
+        let shared = Arc::new(PortShared::new(self.ports.port_id(), Arc::clone(&self.ports), place));
         let (to, events) = mpsc::channel(port::EVENT_CHANNEL);
-        self.commands
-            .send(Command::OpenPort(Arc::clone(&shared), key, to))
-            .await
-            .map_err(|_| Stopped)?;
+        self.commands.send(Command::OpenPort(Arc::clone(&shared), key, to)).await.map_err(|_| Stopped)?;
         Ok(Port::new(shared, events))
     }
 
@@ -120,9 +106,7 @@ impl Handle {
     /// # Errors
     /// It cannot be one, or the node has stopped.
     pub async fn add_peer(&self, peer: PeerAddress) -> Result<(), AddPeerError> {
-        self.ask(|reply| Command::AddPeer(peer, reply))
-            .await
-            .map_err(|Stopped| AddPeerError::Stopped)?
+        self.ask(|reply| Command::AddPeer(peer, reply)).await.map_err(|Stopped| AddPeerError::Stopped)?
     }
 
     /// Ends the link with a neighbour, forgets where it is and does not let it in again. `false`: there was none.
@@ -139,15 +123,9 @@ impl Handle {
         let _ = self.ask(Command::Stop).await;
     }
 
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Result<T, Stopped> {
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.commands
-            .send(command(reply))
-            .await
-            .map_err(|_| Stopped)?;
+        self.commands.send(command(reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 }

@@ -228,8 +228,7 @@ impl PortShared {
 
     async fn command(self: &Arc<Self>, command: PortCommand) -> Result<(), Stopped> {
         loop {
-            self.wait_for(|outbox| outbox.commands.len() < COMMAND_QUEUE)
-                .await?;
+            self.wait_for(|outbox| outbox.commands.len() < COMMAND_QUEUE).await?;
             let outbox = lock(&self.outbox);
             if outbox.closed {
                 return Err(Stopped);
@@ -264,11 +263,7 @@ impl Drop for PortGuard {
 
 impl Port {
     pub(super) fn new(shared: Arc<PortShared>, events: mpsc::Receiver<Event>) -> Self {
-        Self {
-            sender: PortSender(Arc::clone(&shared)),
-            events,
-            _guard: PortGuard(shared),
-        }
+        Self { sender: PortSender(Arc::clone(&shared)), events, _guard: PortGuard(shared) }
     }
 }
 
@@ -314,9 +309,7 @@ impl PortSender {
 
     /// Lays a trail to `target` and keeps one. Trails come as events, or `ConnectFailed` does.
     pub async fn connect(&self, connection: ConnectionId, target: Address) -> Result<(), Stopped> {
-        self.0
-            .command(PortCommand::Connect(connection, target))
-            .await
+        self.0.command(PortCommand::Connect(connection, target)).await
     }
 
     /// The connection is not wanted any more. Never waits, never lost.
@@ -356,8 +349,6 @@ impl PortSender {
 
     /// Resolves when [`Self::try_send`] has room (again).
     pub async fn writable(&self) -> Result<(), Stopped> {
-        self.0
-            .wait_for(|outbox| outbox.packet_bytes < PACKET_QUEUE_BYTES)
-            .await
+        self.0.wait_for(|outbox| outbox.packet_bytes < PACKET_QUEUE_BYTES).await
     }
 }
