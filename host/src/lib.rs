@@ -24,6 +24,5 @@ pub mod overlay;
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 }
-pub mod overlay;
 pub mod plugin;
 pub mod store;

@@ -131,7 +131,7 @@ pub(crate) fn bind(secret: &NodeSecret, listen: SocketAddr) -> Result<Bound, Bin
 }
 
 /// Asks for large buffers. A system that grants less makes links slower, not wrong.
-fn widen(socket: &UdpSocket) {
+pub(crate) fn widen(socket: &UdpSocket) {
     use rustix::net::sockopt;
     for result in [
         sockopt::set_socket_recv_buffer_size(socket, SOCKET_BUFFER_BYTES),
