@@ -16,9 +16,9 @@ pub mod error;
 pub mod home;
 pub mod link;
 pub mod node;
+pub mod overlay;
 /// What a process uses of the machine.
 mod resources;
-pub mod overlay;
 
 /// The plugins that come with this program, compiled by the build script.
 mod embedded {
