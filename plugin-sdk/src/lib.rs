@@ -3,7 +3,7 @@
 //! A plugin owns anonymous [addresses](Identity). It asks questions of everybody in reach ([`Identity::broadcast`]),
 //! sends [letters](Identity::send), and makes [connections](Identity::connect) that are reliable and encrypted. It never
 //! sees an IP address, a neighbour or a hop. Beside that it has a [key-value store](storage), the [folders](folder) that
-//! its user grants, [time], [randomness](random), a [log], and [commands](commands) on the command line.
+//! its user grants, [time], [randomness](random), a [log], and [commands] on the command line.
 //!
 //! # The smallest plugin
 //! It answers every connection with what it receives:
@@ -101,7 +101,7 @@ pub use identity::{ConnectOptions, Identity, MESSAGE_MAX, Message, Messages, ver
 pub use output::{Output, Shown};
 pub use plugin::Plugin;
 pub use stream::{Reader, Writer};
-pub use task::{Limit, Permit, Stop, first, spawn, yield_now};
+pub use task::{Limit, Permit, Signal, Stop, first, spawn, yield_now};
 
 /// What most plugins use.
 pub mod prelude {
