@@ -90,6 +90,7 @@ pub mod random;
 pub mod storage;
 mod stream;
 mod task;
+pub mod text;
 pub mod time;
 
 pub use address::Address;
