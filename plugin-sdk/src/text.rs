@@ -9,15 +9,17 @@ const REPLACEMENT: char = '\u{fffd}';
 /// So many accents on one letter are more than any language needs; a pile of them runs over the lines around it.
 const MARKS_MAX: usize = 4;
 
-/// The text, harmless on a terminal: line feeds and tabs stay, other control characters, marks of direction and
-/// invisible characters become U+FFFD, piles of accents are cut. The joiners that scripts and emoji need stay.
+/// The text, harmless on a terminal: line ends (as line feeds) and tabs stay, other control characters, marks of direction
+/// and invisible characters become U+FFFD, piles of accents are cut. The joiners that scripts and emoji need stay.
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut marks = 0;
-    for letter in text.chars() {
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
         marks = if is_mark(letter) { marks + 1 } else { 0 };
         match letter {
             _ if marks > MARKS_MAX => {}
+            '\r' if letters.peek() == Some(&'\n') => {}
             '\n' | '\t' => shown.push(letter),
             _ if is_harmful(letter) => shown.push(REPLACEMENT),
             _ => shown.push(letter),
@@ -69,6 +71,7 @@ mod tests {
             assert_eq!(harmless(text), text);
         }
         assert_eq!(harmless_line("a\nb\tc"), "a b c");
+        assert_eq!(harmless("a\r\nb\r\n"), "a\nb\n");
     }
 
     #[test]
