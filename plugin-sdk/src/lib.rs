@@ -68,6 +68,7 @@
 //!   that changes is in a `Cell` or `RefCell`, never borrowed over an `.await`.
 //! - All that comes from others is hostile. [`frame::read_frame`] and [`Message::decode`] bound size and depth and refuse
 //!   what is no such value; names, counts and offsets are yours to check. A panic ends the plugin; its text is logged.
+//!   What others wrote reaches a terminal by [`text::harmless`] only.
 //! - A [`Reader`] never takes a broken stream for a whole one. A [`Writer`] is whole after [`Writer::finish`].
 //! - What the user did not grant answers [`Error::DENIED`].
 //! - `std::time` and `std::fs` don't work, and a `HashMap` is seeded badly: prefer `BTreeMap` for keys from others.
@@ -90,6 +91,7 @@ pub mod random;
 pub mod storage;
 mod stream;
 mod task;
+pub mod text;
 pub mod time;
 
 pub use address::Address;
