@@ -5,10 +5,11 @@ mod common;
 
 use bytes::Bytes;
 use common::{
-    BULK, CONTROL, FLOOD, INTERACTIVE, Raw, connect, framed, is_up, neighbour, peer, secret, start, status, until,
+    BULK, CONTROL, End, FLOOD, INTERACTIVE, Raw, connect, framed, is_up, lay, neighbour, peer, secret, start, status,
+    until,
 };
 use mute::{
-    link::PeerAddress,
+    link::{FrameKind, PeerAddress},
     node::{Handle, NeighbourState},
 };
 use mute_core::{
@@ -153,4 +154,59 @@ async fn more_streams_than_there_are_lanes_are_not_given() {
     let bidirectional = tokio::time::timeout(std::time::Duration::from_millis(300), raw.connection.open_bi()).await;
     assert!(bidirectional.is_err(), "QUIC gives no bidirectional stream");
     assert_eq!(raw.connection.max_datagram_size(), None, "QUIC takes no datagrams");
+}
+
+/// Packets to and fro until `attack` is over; returns how many went.
+async fn ping_pong(here: &mut End, there: &mut End, attack: impl Future<Output = ()>) -> u64 {
+    let mut attack = std::pin::pin!(attack);
+    let mut count = 0;
+    loop {
+        let round = async {
+            here.send(Bytes::from(vec![1; 15_000])).await;
+            assert_eq!(there.receive().await.body.len(), 15_000);
+            there.send(Bytes::from_static(b"got it")).await;
+            assert_eq!(here.receive().await.body, "got it");
+        };
+        tokio::select! {
+            () = &mut attack => return count,
+            () = round => count += 1,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transfers_over_other_links_go_on_under_attack() {
+    let (friend, victim, place) = victim().await;
+    let (mut here, mut there) = lay(&friend, &victim, 1).await;
+    let attacks = async {
+        for (number, (what, lane, bytes, code)) in (10..).zip(nonsense()) {
+            let (raw, _control) = Raw::greet(number, &place).await;
+            let _lane = raw.open(lane, &bytes).await;
+            assert_eq!(raw.close_code().await, code, "{what}");
+        }
+        // Data and Close for labels that there are not, as fast as it goes; then honest floods over any budget.
+        let (raw, mut control) = Raw::greet(40, &place).await;
+        let data = encoded(&Frame::Data { label: Label(0), ecn: Ecn::NotCapable, body: vec![0; 1200].into() });
+        let mut lane = raw.open(INTERACTIVE, &[]).await;
+        for _ in 0..20_000 {
+            lane.write_all(&data).await.expect("an open link");
+        }
+        for _ in 0..20_000 {
+            control.write_all(&close()).await.expect("an open link");
+        }
+        let frame = encoded(&Frame::Flood { phase: Phase::Hidden, message: flood(common::NETWORK) });
+        let mut lane = raw.open(FLOOD, &[]).await;
+        for _ in 0..3_000 {
+            lane.write_all(&frame).await.expect("an open link");
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        let link = neighbour(&status(&victim).await, secret(40).key()).and_then(|n| n.link.clone());
+        let received = link.expect("it has broken no rule").counters.received;
+        assert!(received[&FrameKind::Data].frames > 0);
+        assert!(received[&FrameKind::Flood].frames < 3_000, "its floods wait for their verification");
+    };
+    let rounds = ping_pong(&mut here, &mut there, attacks).await;
+    assert!(rounds > 0);
+    let friends = status(&friend).await;
+    assert!(neighbour(&friends, place.key).is_some_and(|n| n.link.is_some() && n.last_end.is_none()));
 }

@@ -3,6 +3,9 @@
 //! [`Router`] is the whole of it: hand it an [`Input`] and the time, then drain [`Router::poll`] and come back at
 //! [`Router::next_deadline`]. The daemon and the simulator run this same code.
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod keys;
 mod router;

@@ -94,8 +94,7 @@ async fn try_connect(
     .await?;
     progress.reach(Progress::WELCOME);
     while_routed(&socket, &line, introduce(&quinn, options)).await?;
-    let parts =
-        Parts { quinn, endpoint, windows: Windows::new(share, options.bulk), peer: to, peer_is_proven: true };
+    let parts = Parts { quinn, endpoint, windows: Windows::new(share, options.bulk), peer: to, peer_is_proven: true };
     Ok(Connection::start(parts, line, life.clone()))
 }
 

@@ -81,14 +81,9 @@ pub fn seal(from: &IdentityKey, to: Address, topic: &str, body: &[u8], unix_s: u
     plain.extend_from_slice(&letter);
     plain.resize(PLAIN, 0);
     let key = public_key(to).ok_or_else(|| Error::invalid("the address is not a key"))?;
-    let (share, sealed) = hpke::single_shot_seal::<AesGcm128, HkdfSha256, X25519HkdfSha256>(
-        &OpModeS::Base,
-        &key,
-        INFO,
-        &plain,
-        &[],
-    )
-    .map_err(|_| Error::internal("the letter cannot be sealed"))?;
+    let (share, sealed) =
+        hpke::single_shot_seal::<AesGcm128, HkdfSha256, X25519HkdfSha256>(&OpModeS::Base, &key, INFO, &plain, &[])
+            .map_err(|_| Error::internal("the letter cannot be sealed"))?;
     Ok([share.to_bytes().as_slice(), &sealed].concat().into())
 }
 
@@ -176,8 +171,7 @@ pub fn decode_letter(plain: &[u8], recipient: Address) -> Option<(Message, u64)>
     let signed = [SIGNED, &recipient.0, &letter[..letter.len() - padding.len()]].concat();
     let sender = Address(*sender);
     verify(&sender, &signed, signature).then(|| {
-        let message =
-            Message { sender, topic: topic.to_owned(), id: *id, body: Bytes::copy_from_slice(body) };
+        let message = Message { sender, topic: topic.to_owned(), id: *id, body: Bytes::copy_from_slice(body) };
         (message, u64::from_be_bytes(*stamp))
     })
 }

@@ -146,11 +146,8 @@ fn adopt(
 ) -> bool {
     let Ok(proof) = SuccessionProof::decode_succession(&proof) else { return false };
     let mut table = shared.table();
-    let Some(socket) = table
-        .owned
-        .get(&proof.first)
-        .filter(|(_, keys)| proof.check(keys, seek))
-        .map(|(socket, _)| socket.clone())
+    let Some(socket) =
+        table.owned.get(&proof.first).filter(|(_, keys)| proof.check(keys, seek)).map(|(socket, _)| socket.clone())
     else {
         return false;
     };

@@ -112,8 +112,7 @@ impl Overlay {
                     }
                     Some(earlier) => earlier.ended.clone(),
                     None => {
-                        let lifetime =
-                            Lifetime { ending: CancellationToken::new(), ended: CancellationToken::new() };
+                        let lifetime = Lifetime { ending: CancellationToken::new(), ended: CancellationToken::new() };
                         living.insert(address, lifetime.clone());
                         return Ok(Claim(lifetime, address, self.0.living.clone()));
                     }

@@ -6,13 +6,14 @@ use std::{net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use mute::{
     link::{NodeKey, NodeSecret, PeerAddress, SERVER_NAME, client_config},
-    node::{self, Handle, NeighbourStatus, NodeConfig, Status},
+    node::{self, Handle, NeighbourStatus, NodeConfig, Packet, Port, Status},
 };
 use mute_core::{
-    NetworkId,
+    Ecn, Event, IdentityKey, NetworkId, TrailId,
     wire::{Hello, LinkMessage},
 };
 use quinn::{Connection, ConnectionError, Endpoint, SendStream};
+use tokio::sync::mpsc;
 
 /// The network of the tests.
 pub(crate) const NETWORK: NetworkId = NetworkId([7; 16]);
@@ -129,4 +130,57 @@ impl Raw {
 pub(crate) fn framed(frame: &[u8]) -> Bytes {
     let length = u16::try_from(frame.len()).expect("a short frame");
     [&length.to_be_bytes()[..], frame].concat().into()
+}
+
+/// One end of a trail: what the streams above are built on.
+pub(crate) struct End {
+    /// Keeps the port open; its events are read to the end.
+    pub(crate) port: Port,
+    pub(crate) trail: TrailId,
+    pub(crate) packets: mpsc::Receiver<Packet>,
+}
+
+impl End {
+    /// Sends a packet, waiting for room.
+    pub(crate) async fn send(&self, body: Bytes) {
+        let mut packet = Packet { ecn: Ecn::Capable0, body };
+        while let Err(back) = self.port.sender.try_send(self.trail, packet) {
+            packet = back;
+            self.port.sender.writable().await.expect("the node runs");
+        }
+    }
+
+    /// The next packet.
+    pub(crate) async fn receive(&mut self) -> Packet {
+        let received = tokio::time::timeout(PATIENCE, self.packets.recv()).await;
+        received.expect("a packet in time").expect("an open trail")
+    }
+}
+
+/// The next trail of a port.
+async fn opened(mut port: Port) -> End {
+    loop {
+        let event = tokio::time::timeout(PATIENCE, port.events.recv()).await.expect("an event in time");
+        if let Event::TrailOpened { trail, .. } = event.expect("an open port") {
+            let (to, packets) = mpsc::channel(1024);
+            port.sender.route_packets(trail, to);
+            return End { port, trail, packets };
+        }
+    }
+}
+
+/// Lays a trail from a fresh identity of one node to one of another, and sends a packet each way.
+pub(crate) async fn lay(from: &Handle, to: &Handle, number: u8) -> (End, End) {
+    let identity = |kind: u8| IdentityKey::from_seed(&[kind.wrapping_add(number); 32]);
+    let owner = to.open_port(identity(128)).await.expect("a port");
+    owner.sender.listen(true).await.expect("the node runs");
+    let seeker = from.open_port(identity(64)).await.expect("a port");
+    let connection = seeker.sender.connection_id();
+    seeker.sender.connect(connection, identity(128).address()).await.expect("the node runs");
+    let (mut seeker, mut owner) = tokio::join!(opened(seeker), opened(owner));
+    seeker.send(Bytes::from_static(b"there")).await;
+    assert_eq!(owner.receive().await.body, "there");
+    owner.send(Bytes::from_static(b"and back")).await;
+    assert_eq!(seeker.receive().await.body, "and back");
+    (seeker, owner)
 }

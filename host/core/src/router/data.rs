@@ -33,6 +33,13 @@ impl Route {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+impl Route {
+    pub(super) fn to(&self) -> Side {
+        self.to
+    }
+}
+
 /// An end of a trail at a port.
 pub(super) struct End {
     pub(super) port: PortId,
@@ -45,8 +52,8 @@ pub(super) struct End {
     pub(super) received_here: u64,
     /// An owner's first packet could overtake the Trail, so it waits for one from the seeker.
     pub(super) may_send: bool,
-    /// Signs this end's Keeps. Boxed, so that moving an end leaves no copy of a secret behind.
-    pub(super) key: Box<IdentityKey>,
+    /// Signs this end's Keeps.
+    pub(super) key: IdentityKey,
     /// How many Keeps it sent.
     pub(super) keeps: u32,
     /// The counts at the other end's last Keep.
@@ -71,7 +78,7 @@ impl End {
         binding: BindingId,
         to: Side,
         role: Role,
-        key: Box<IdentityKey>,
+        key: IdentityKey,
     ) -> Self {
         Self {
             port,

@@ -7,6 +7,8 @@
 mod api;
 mod budget;
 mod connections;
+#[cfg(feature = "fuzzing")]
+mod consistent;
 mod counters;
 mod data;
 mod floods;

@@ -21,8 +21,7 @@ use crate::{Address, IdentityKey, Instant, PortId, Topic};
 /// An identity.
 pub(super) struct Port {
     pub(super) number: HopNumber,
-    /// Boxed, so that moving a port leaves no copy of its secret behind.
-    pub(super) key: Box<IdentityKey>,
+    pub(super) key: IdentityKey,
     pub(super) address: Address,
     pub(super) listening: bool,
     pub(super) budgets: Budgets,
@@ -68,7 +67,7 @@ impl Router {
             port,
             Port {
                 number,
-                key: Box::new(key),
+                key,
                 address,
                 listening: false,
                 budgets: Budgets::new(self.now.instant),

@@ -99,8 +99,7 @@ impl Net {
         let port = Port { address: key.address(), events, listening: false, topics: Vec::new() };
         self.state().ports.insert(id, port);
         let below = Arc::new(Sender { net: self.clone(), id });
-        let identity =
-            Identity::new(key, below, self.0.budget.clone(), CancellationToken::new()).expect("an identity");
+        let identity = Identity::new(key, below, self.0.budget.clone(), CancellationToken::new()).expect("an identity");
         let shared = identity.0.shared.clone();
         let net = self.clone();
         tokio::spawn(async move {
@@ -215,7 +214,8 @@ impl Net {
             let mut state = self.state();
             let weather = state.weather;
             let mut chance = |thousandths: u64| {
-                state.random = state.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state.random =
+                    state.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 (state.random >> 33) % 1000 < thousandths
             };
             let copies = if chance(weather.lost) { 0 } else { 1 + u32::from(chance(weather.doubled)) };

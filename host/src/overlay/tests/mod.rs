@@ -43,9 +43,10 @@ impl Pair {
     }
 
     async fn connect(&mut self) -> (Connection, Connection) {
-        let (ours, theirs) =
-            within(async { tokio::join!(self.alice.connect(self.bob.address(), options("test")), self.listener.next()) })
-                .await;
+        let (ours, theirs) = within(async {
+            tokio::join!(self.alice.connect(self.bob.address(), options("test")), self.listener.next())
+        })
+        .await;
         (ours.expect("a connection"), theirs.expect("a connection"))
     }
 }

@@ -142,7 +142,8 @@ async fn a_channel_that_nobody_reads_does_not_stop_the_others() {
     });
     settle().await;
     let (here, mut there) = channel(&ours, &theirs).await;
-    let (sent, received) = within(async { tokio::join!(send_all(here, content(500_000)), receive_all(&mut there)) }).await;
+    let (sent, received) =
+        within(async { tokio::join!(send_all(here, content(500_000)), receive_all(&mut there)) }).await;
     assert_eq!(sent, Ok(()));
     assert_eq!(received.map(|(length, _)| length), Ok(500_000));
     writer.abort();

@@ -84,7 +84,7 @@ impl OpenFile {
             let chunk = match chunk {
                 // The reader was promised more than there is: this is no end.
                 Ok(None) if left.is_some_and(|left| left > 0) => {
-                    Err(Error::new(code::INVALID, "the file ends before the length that was asked for"))
+                    Err(Error::new(code::CLOSED, "the file ends before the length that was asked for"))
                 }
                 other => other,
             };

@@ -39,22 +39,10 @@ pub struct ConnectOptions {
     _place: OwnedSemaphorePermit,
 }
 
-/// How often a name is tried whose identity still lives: that of an instance that was just stopped is on its way out.
-const REOPEN_TRIES: u32 = 20;
-/// The pause between two such tries.
-const REOPEN_PAUSE: Duration = Duration::from_millis(50);
-
 impl State {
     /// Brings a key to life in the network.
     async fn live(&mut self, key: IdentityKey) -> Result<Arc<dyn network::Identity>, Error> {
-        let mut tries = 0;
-        loop {
-            match self.host.network.identity(key.clone()).await {
-                Err(error) if error.code == code::INVALID && tries < REOPEN_TRIES => tries += 1,
-                other => return other.map_err(Error::from),
-            }
-            tokio::time::sleep(REOPEN_PAUSE).await;
-        }
+        self.host.network.identity(key).await.map_err(Error::from)
     }
 
     async fn open_named(&mut self, name: String) -> Result<Resource<Identity>, Error> {

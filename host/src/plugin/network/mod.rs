@@ -13,6 +13,8 @@ use mute_core::{Address, IdentityKey};
 
 /// Two identities of one process, joined without a network; for tests and for trying a plugin out.
 pub mod memory;
+/// The network of a node.
+pub mod overlay;
 
 /// What went wrong, by the codes of `plugin.wit`; the message is for people and names no secret.
 #[derive(Clone, Debug, thiserror::Error)]
