@@ -20,7 +20,7 @@ fn has_complete(folder: &std::path::Path, name: &str) -> bool {
 fn killed_relays_stop_a_transfer_with_a_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut nodes = line(folder.path(), &["alice", "relay-1", "relay-2", "bob"]);
-    let link = share(&nodes[0], &nodes[3], &folder.path().join("shared"), "moonstone.bin", SIZE);
+    let link = share(&nodes[0], &nodes[3], &folder.path().join("shared"), "moonstone.bin", SIZE, "moonstone");
     let get = nodes[3].command().args(["fileshare", "get", &link]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut get = get.unwrap();
     wait_for("the transfer", || {
@@ -43,7 +43,7 @@ fn killed_relays_stop_a_transfer_with_a_clear_error() {
 fn a_killed_daemon_leaves_a_home_that_works() {
     let folder = tempfile::tempdir().unwrap();
     let mut nodes = line(folder.path(), &["alice", "relay", "bob"]);
-    let link = share(&nodes[0], &nodes[2], &folder.path().join("shared"), "moonstone.bin", SIZE);
+    let link = share(&nodes[0], &nodes[2], &folder.path().join("shared"), "moonstone.bin", SIZE, "moonstone");
     let get = nodes[2].command().args(["fileshare", "get", &link]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
     let get = get.unwrap();
     wait_for("the transfer", || (nodes[1].relayed() > UNDER_WAY).then_some(()));

@@ -31,7 +31,7 @@ pub fn decode_request(bytes: &[u8]) -> Result<Request> {
     if bytes.len() > MAX_REQUEST_BYTES {
         return Err(malformed());
     }
-    decode(bytes)
+    from_bytes(bytes)
 }
 
 /// The reply in these bytes.
@@ -39,10 +39,10 @@ pub fn decode_reply(bytes: &[u8]) -> Result<Reply> {
     if bytes.len() > MAX_REPLY_BYTES {
         return Err(malformed());
     }
-    decode(bytes)
+    from_bytes(bytes)
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut rest = bytes;
     let message = T::deserialize(&mut rmp_serde::Deserializer::new(&mut rest)).map_err(|_| malformed())?;
     if rest.is_empty() { Ok(message) } else { Err(malformed()) }

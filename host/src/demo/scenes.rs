@@ -23,6 +23,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked again.
 const POLL: Duration = Duration::from_millis(200);
+/// How long one search takes answers, in seconds. What is not hashed yet does not answer; it is searched again.
+const SEARCH_S: &str = "2";
 /// What Alice writes.
 const HELLO: &str = "did you find the tide table?";
 /// What Bob answers.
@@ -86,15 +88,14 @@ pub(crate) async fn share(host: &Host, folder: &Path) -> Result<()> {
 
 /// Searches until every expected file was found; their links, in the order of `expected`.
 pub(crate) async fn search(host: &Host, words: &str, expected: &[Expected]) -> Result<Vec<String>> {
-    let arguments: Vec<(&str, &str)> = words.split(' ').map(|word| ("words", word)).collect();
+    let words = words.split(' ').map(|word| ("words", word));
+    let arguments: Vec<(&str, &str)> = words.chain([("seconds", SEARCH_S)]).collect();
     let mut links: Vec<Option<String>> = vec![None; expected.len()];
     let deadline = Instant::now() + PATIENCE;
     loop {
         let answer = host.invoke("fileshare", "search", &arguments, |_| {}).await?;
-        for hit in answer.json.iter().flat_map(documents) {
+        for hit in &answer.json {
             let (Some(name), Some(link)) = (text(hit, "name"), text(hit, "link")) else { continue };
-            // A hit may name the file's folder as well.
-            let name = name.rsplit('/').next().unwrap_or(name);
             for (file, slot) in expected.iter().zip(&mut links) {
                 if file.name == name && hit.get("size").and_then(Value::as_u64) == Some(file.size) {
                     slot.get_or_insert_with(|| link.to_owned());
@@ -120,8 +121,8 @@ pub(crate) async fn download(
     progress: impl FnMut(&Step),
 ) -> Result<std::path::PathBuf> {
     let answer = host.invoke("fileshare", "get", &[("link", link)], progress).await?;
-    let done = answer.json.iter().rev().find_map(|value| text(value, "path").or_else(|| text(value, "name")));
-    let name = done.unwrap_or(&file.name);
+    // It has another name where one of the wanted name was there before.
+    let name = find(&answer, "name").unwrap_or(&file.name);
     let name = Path::new(name).file_name().unwrap_or_default();
     Ok(host.downloads().join(name))
 }
@@ -142,7 +143,7 @@ async fn chat(alice: &Host, bob: &Host) -> Result<Vec<String>> {
     let (alices, bobs) = (me(alice).await?, me(bob).await?);
     let mut arrived = Vec::new();
     for (from, to, address, text) in [(alice, bob, &bobs, HELLO), (bob, alice, &alices, ANSWER)] {
-        from.invoke("chat", "send", &[("address", address), ("text", text)], |_| {}).await?;
+        from.invoke("chat", "send", &[("who", address), ("text", text)], |_| {}).await?;
         arrived.push(wait_for_message(to, text).await?);
     }
     Ok(arrived)
@@ -156,9 +157,9 @@ async fn me(host: &Host) -> Result<String> {
 async fn wait_for_message(host: &Host, expected: &str) -> Result<String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let answer = host.invoke("chat", "list", &[], |_| {}).await?;
-        let mut texts = answer.json.iter().flat_map(documents).filter_map(|message| text(message, "text"));
-        if let Some(text) = texts.find(|text| *text == expected) {
+        let answer = host.invoke("chat", "read", &[], |_| {}).await?;
+        let received = answer.json.iter().filter(|message| message.get("mine") == Some(&Value::Bool(false)));
+        if let Some(text) = received.filter_map(|message| text(message, "text")).find(|text| *text == expected) {
             return Ok(text.to_owned());
         }
         if Instant::now() > deadline {
@@ -178,23 +179,15 @@ async fn page(alice: &Host, bob: &Host, folder: &Path) -> Result<String> {
     let published = alice.invoke("webserve", "publish", &[("folder", site)], |_| {}).await?;
     let address = find(&published, "address").ok_or_else(|| Error::failure("webserve does not say the address"))?;
     let fetched = bob.invoke("webserve", "fetch", &[("page", &format!("{address}/"))], |_| {}).await?;
-    let body = find(&fetched, "body").ok_or_else(|| Error::failure("webserve does not say what it fetched"))?;
+    let body: String = fetched.json.iter().filter_map(|part| text(part, "text")).collect();
     if body.trim_end() != content {
         return Err(Error::failure("the page that was fetched is not the one that was published"));
     }
     Ok(address.to_owned())
 }
 
-/// A document, or those in a list of them.
-fn documents(value: &Value) -> &[Value] {
-    match value {
-        Value::Array(values) => values,
-        other => std::slice::from_ref(other),
-    }
-}
-
 fn find<'a>(answer: &'a Answer, field: &str) -> Option<&'a str> {
-    answer.json.iter().flat_map(documents).find_map(|value| text(value, field))
+    answer.json.iter().find_map(|value| text(value, field))
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {

@@ -227,27 +227,18 @@ pub fn line_with(folder: &Path, names: &[&str], environment: impl Fn(&str) -> Ve
 }
 
 /// Shares a file of random bytes at one node and finds it at another; its link.
-pub fn share(from: &Node, to: &Node, folder: &Path, name: &str, size: usize) -> String {
+pub fn share(from: &Node, to: &Node, folder: &Path, name: &str, size: usize, words: &str) -> String {
     std::fs::create_dir(folder).unwrap();
     let mut bytes = vec![0; size];
     // A generator of our own would do; the system's is there.
     getrandom::fill(&mut bytes).unwrap();
     std::fs::write(folder.join(name), &bytes).unwrap();
     from.json(&["fileshare", "share", folder.to_str().unwrap()]);
-    let word = name.split('.').next().unwrap();
     wait_for("the search's success", || {
-        to.json(&["fileshare", "search", word]).iter().flat_map(documents).find_map(|hit| {
+        to.json(&["fileshare", "search", words, "--seconds", "2"]).iter().find_map(|hit| {
             (hit["size"].as_u64() == Some(size as u64)).then(|| hit["link"].as_str().unwrap().to_owned())
         })
     })
-}
-
-/// A document, or those in a list of them.
-pub fn documents(value: &Value) -> Vec<Value> {
-    match value {
-        Value::Array(values) => values.clone(),
-        other => vec![other.clone()],
-    }
 }
 
 /// All files under a folder.
