@@ -89,7 +89,7 @@ fn spki(key: &NodeKey) -> Vec<u8> {
 }
 
 /// The key in a SubjectPublicKeyInfo, if it is exactly one of Ed25519.
-pub(super) fn node_key(spki: &[u8]) -> Option<NodeKey> {
+pub(crate) fn node_key(spki: &[u8]) -> Option<NodeKey> {
     Some(NodeKey(spki.strip_prefix(&SPKI_PREFIX)?.try_into().ok()?))
 }
 
@@ -102,7 +102,7 @@ fn certified(secret: &NodeSecret) -> Result<Arc<CertifiedKey>, Error> {
 }
 
 /// The dialler's side: proves `secret`, and that the other side is `expected`.
-pub(super) fn client(secret: &NodeSecret, expected: NodeKey) -> Result<ClientConfig, Error> {
+pub(crate) fn client(secret: &NodeSecret, expected: NodeKey) -> Result<ClientConfig, Error> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -115,7 +115,7 @@ pub(super) fn client(secret: &NodeSecret, expected: NodeKey) -> Result<ClientCon
 
 /// The listener's side: proves `secret`, and that the other side has some key; whether that one is welcome is decided
 /// after the handshake.
-pub(super) fn server(secret: &NodeSecret) -> Result<ServerConfig, Error> {
+pub(crate) fn server(secret: &NodeSecret) -> Result<ServerConfig, Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(RawKeys { expected: None }))
