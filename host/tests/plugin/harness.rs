@@ -9,7 +9,7 @@ use std::{
 
 use mute::{
     plugin::{
-        CallError, Options, Output, Permissions, PluginInfo, PluginState, Plugins, Timing,
+        CallError, Embedded, Options, Output, Permissions, PluginInfo, PluginState, Plugins, Timing,
         network::memory::MemoryNetwork,
     },
     store::Store,
@@ -72,12 +72,16 @@ impl Bench {
     }
 
     pub async fn start(home: tempfile::TempDir, store: Store, granted: &[&str]) -> Self {
+        Self::start_with(home, store, granted, Vec::new()).await
+    }
+
+    pub async fn start_with(home: tempfile::TempDir, store: Store, granted: &[&str], embedded: Vec<Embedded>) -> Self {
         let permissions = Permissions { storage_quota_bytes: 1_000_000, ..Permissions::ALL };
         let options = Options {
             folder: home.path().join("plugins"),
             cache: home.path().join("cache"),
             protected: vec![home.path().join("mute.redb")],
-            embedded: Vec::new(),
+            embedded,
             permissions: granted.iter().map(|name| ((*name).to_owned(), permissions)).collect(),
             folders: BTreeMap::new(),
             timing: timing(),
