@@ -138,6 +138,20 @@ impl Bench {
         self.until(plugin, |info| info.state == PluginState::Running).await
     }
 
+    /// Waits until a specimen runs and echoes, and says where.
+    pub async fn echoing(&self, plugin: &str) -> String {
+        self.running(plugin).await;
+        let address = self.said(plugin, "address", &[]).await;
+        let arguments = [("to", address.as_str()), ("bytes", "0")];
+        let echoing = async {
+            while self.command(plugin, "transfer", &arguments).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, echoing).await.expect("it echoes");
+        address
+    }
+
     /// Runs a command to its end.
     pub async fn command(
         &self,
