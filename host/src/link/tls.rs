@@ -304,7 +304,7 @@ mod tests {
     fn another_key_than_the_expected_is_refused() {
         let client = client(&secret(1), secret(3).key()).expect("a configuration");
         let server = super::server(&secret(2)).expect("a configuration");
-        let refused = handshake(client, server).err().expect("no handshake");
+        let refused = handshake(client, server).expect_err("no handshake");
         assert_eq!(refused, CertificateError::ApplicationVerificationFailure.into());
     }
 
@@ -317,7 +317,7 @@ mod tests {
         );
         impostor.client_auth_cert_resolver = Arc::new(AlwaysResolvesClientRawPublicKeys::new(Arc::new(stolen)));
         let server = super::server(&secret(2)).expect("a configuration");
-        let refused = handshake(impostor, server).err().expect("no handshake");
+        let refused = handshake(impostor, server).expect_err("no handshake");
         assert_eq!(refused, CertificateError::BadSignature.into());
     }
 

@@ -52,7 +52,6 @@ pub enum StartError {
 
 /// What a user wants of the node.
 enum Command {
-    OpenPort(Arc<PortShared>, IdentityKey, mpsc::Sender<mute_core::Event>),
     Status(oneshot::Sender<Status>),
     AddPeer(PeerAddress, oneshot::Sender<Result<(), AddPeerError>>),
     RemovePeer(NodeKey, oneshot::Sender<bool>),
@@ -88,9 +87,8 @@ impl Handle {
     pub async fn open_port(&self, key: IdentityKey) -> Result<Port, Stopped> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Stopped)?;
         let shared = Arc::new(PortShared::new(self.ports.port_id(), Arc::clone(&self.ports), place));
-        let (to, events) = mpsc::channel(port::EVENT_CHANNEL);
-        self.commands.send(Command::OpenPort(Arc::clone(&shared), key, to)).await.map_err(|_| Stopped)?;
-        Ok(Port::new(shared, events))
+        let port = Port::open(Arc::clone(&shared), key);
+        if shared.is_closed() { Err(Stopped) } else { Ok(port) }
     }
 
     /// The node at this moment, for `mute status`, `mute peer` and the demo's table.

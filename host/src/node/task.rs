@@ -22,7 +22,8 @@ use super::{
     trails::Trails,
 };
 use crate::link::{
-    self, CloseCode, DialError, Established, FromLink, LinkEnd, LinkHandle, NodeKey, NodeSecret, PeerAddress,
+    self, Bound, CloseCode, DialError, Established, FromLink, LinkEnd, LinkHandle, NodeKey, NodeSecret, PeerAddress,
+    Released,
 };
 
 /// Batches from links that wait for the node: at most some 90 KB each, so 6 MB. Links wait when it is full.
@@ -60,6 +61,8 @@ pub(super) struct Node {
     network: NetworkId,
     started: Instant,
     endpoint: Endpoint,
+    /// Tells when the socket is closed.
+    released: Option<Released>,
     router: Router,
     neighbours: Neighbours,
     links: BTreeMap<LinkId, Link>,
@@ -81,7 +84,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.ports.stop();
         for port in self.open.values() {
-            port.close();
+            port.abandon();
         }
     }
 }
@@ -112,8 +115,10 @@ impl Node {
             no_route_after: config.no_route_after,
         };
         let (to_node, inbox) = mpsc::channel(INBOX);
+        let Bound { endpoint, released } = link::bind(&config.key, config.listen)?;
         Ok(Self {
-            endpoint: link::bind(&config.key, config.listen)?,
+            endpoint,
+            released: Some(released),
             key: config.key,
             network: config.network,
             started,
@@ -138,7 +143,15 @@ impl Node {
         let ports = Arc::clone(&self.ports);
         let mut batches = Vec::with_capacity(TAKE);
         let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+        // Whether all handles are gone, so that only ports can still want something.
+        let mut orphaned = false;
         let stopped = loop {
+            if orphaned {
+                self.hear_ports();
+                if self.open.is_empty() {
+                    break None;
+                }
+            }
             let deadline = self.settle();
             if timer.deadline() != deadline.into() {
                 timer.as_mut().reset(deadline.into());
@@ -146,19 +159,14 @@ impl Node {
             tokio::select! {
                 _ = self.inbox.recv_many(&mut batches, TAKE) => {
                     for batch in batches.drain(..) {
-                        self.from_link(batch);
+                        self.hear_link(batch);
                     }
                 }
-                () = ports.rung() => self.from_ports(),
-                request = requests.recv() => match request {
+                () = ports.rung() => self.hear_ports(),
+                request = requests.recv(), if !orphaned => match request {
                     Some(Command::Stop(done)) => break Some(done),
                     Some(request) => self.request(request),
-                    None if self.open.is_empty() => break None,
-                    // Only ports are left: they ring.
-                    None => {
-                        ports.rung().await;
-                        self.from_ports();
-                    }
+                    None => orphaned = true,
                 },
                 Some(dialled) = self.dials.join_next() => match dialled {
                     Ok((key, outcome)) => self.dialled(key, outcome),
@@ -168,7 +176,13 @@ impl Node {
             }
         };
         accepting.abort();
+        self.dials.shutdown().await;
         self.leave().await;
+        let released = self.released.take();
+        drop(self);
+        if let Some(released) = released {
+            released.wait(LEAVE_TIMEOUT).await;
+        }
         if let Some(done) = stopped {
             // Fails only if nobody waits any more.
             let _ = done.send(());
@@ -263,7 +277,7 @@ impl Node {
         }
     }
 
-    fn from_link(&mut self, news: FromLink) {
+    fn hear_link(&mut self, news: FromLink) {
         match news {
             FromLink::Frames { link, frames } => {
                 let now = now(self.started);
@@ -343,7 +357,7 @@ impl Node {
     }
 
     /// Takes what ports have said: commands first, then packets.
-    fn from_ports(&mut self) {
+    fn hear_ports(&mut self) {
         let mut said = Outbox::default();
         for port in self.ports.take_ready() {
             port.take(&mut said);
@@ -360,6 +374,11 @@ impl Node {
     fn port_command(&mut self, shared: &Arc<PortShared>, command: PortCommand, now: Now) {
         let port = shared.id;
         let input = match command {
+            PortCommand::Open(key, events) => {
+                tokio::spawn(Arc::clone(shared).carry(events));
+                self.open.insert(port, Arc::clone(shared));
+                Input::OpenPort { port, key }
+            }
             PortCommand::Listen(listening) => Input::Listen { port, listening },
             PortCommand::Subscribe(topic) => Input::Subscribe { port, topic },
             PortCommand::Unsubscribe(topic) => Input::Unsubscribe { port, topic },
@@ -392,12 +411,6 @@ impl Node {
         let at = Instant::now();
         // Replies fail only if nobody waits for them any more.
         match request {
-            Command::OpenPort(shared, key, events) => {
-                tokio::spawn(Arc::clone(&shared).carry(events));
-                let port = shared.id;
-                self.open.insert(port, shared);
-                self.handle(Input::OpenPort { port, key }, now(self.started));
-            }
             Command::Status(reply) => drop(reply.send(self.status(at))),
             Command::AddPeer(peer, reply) => drop(reply.send(self.neighbours.add(peer, at))),
             Command::RemovePeer(key, reply) => {
