@@ -16,29 +16,19 @@ fn main() {
 }
 
 fn embed() -> Result<(), Box<dyn Error>> {
-    let manifest = PathBuf::from(
-        std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets no CARGO_MANIFEST_DIR")?,
-    );
+    let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets no CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets no OUT_DIR")?);
     let workspace = manifest.parent().ok_or("the host lies in no workspace")?;
 
     let plugins = match std::env::var_os(PREBUILT_VARIABLE).filter(|folder| !folder.is_empty()) {
         Some(folder) => {
             let folder = PathBuf::from(folder);
-            mute_plugin_build::rerun_if_changed(
-                PLUGINS
-                    .iter()
-                    .map(|name| folder.join(format!("{name}.wasm"))),
-            );
+            mute_plugin_build::rerun_if_changed(PLUGINS.iter().map(|name| folder.join(format!("{name}.wasm"))));
             mute_plugin_build::load_prebuilt(&folder, PLUGINS)?
         }
         None => {
             mute_plugin_build::rerun_if_changed(sources(workspace));
-            mute_plugin_build::build_plugins(
-                workspace,
-                PLUGINS,
-                &mute_plugin_build::build_folder(&out)?,
-            )?
+            mute_plugin_build::build_plugins(workspace, PLUGINS, &mute_plugin_build::build_folder(&out)?)?
         }
     };
     write(&out, &plugins)
@@ -46,15 +36,9 @@ fn embed() -> Result<(), Box<dyn Error>> {
 
 /// Everything a plugin is compiled from.
 fn sources(workspace: &Path) -> Vec<PathBuf> {
-    let mut paths = [
-        "Cargo.toml",
-        "Cargo.lock",
-        "plugin-sdk/Cargo.toml",
-        "plugin-sdk/src",
-        "plugin-sdk/wit",
-    ]
-    .map(|path| workspace.join(path))
-    .to_vec();
+    let mut paths = ["Cargo.toml", "Cargo.lock", "plugin-sdk/Cargo.toml", "plugin-sdk/src", "plugin-sdk/wit"]
+        .map(|path| workspace.join(path))
+        .to_vec();
     for name in PLUGINS {
         let plugin = workspace.join("plugins").join(name);
         paths.extend([plugin.join("Cargo.toml"), plugin.join("src")]);
@@ -70,10 +54,7 @@ fn write(out: &Path, plugins: &[Component]) -> Result<(), Box<dyn Error>> {
     );
     for Component { name, bytes } in plugins {
         std::fs::write(out.join(format!("{name}.wasm")), bytes)?;
-        writeln!(
-            table,
-            "    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\"))),"
-        )?;
+        writeln!(table, "    ({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\"))),")?;
     }
     table.push_str("];\n");
     std::fs::write(out.join("embedded.rs"), table)?;

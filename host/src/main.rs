@@ -1,2 +1,5 @@
-//! MUTE.
-fn main() {}
+//! The `mute` command.
+
+fn main() -> std::process::ExitCode {
+    mute::cli::main()
+}

@@ -12,7 +12,7 @@ pub struct Error {
 }
 
 /// A result with an [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// No way to the address is known.

@@ -3,7 +3,7 @@
 //! A plugin owns anonymous [addresses](Identity). It asks questions of everybody in reach ([`Identity::broadcast`]),
 //! sends [letters](Identity::send), and makes [connections](Identity::connect) that are reliable and encrypted. It never
 //! sees an IP address, a neighbour or a hop. Beside that it has a [key-value store](storage), the [folders](folder) that
-//! its user grants, [time], [randomness](random), a [log], and [commands](commands) on the command line.
+//! its user grants, [time], [randomness](random), a [log], and [commands] on the command line.
 //!
 //! # The smallest plugin
 //! It answers every connection with what it receives:
@@ -68,6 +68,7 @@
 //!   that changes is in a `Cell` or `RefCell`, never borrowed over an `.await`.
 //! - All that comes from others is hostile. [`frame::read_frame`] and [`Message::decode`] bound size and depth and refuse
 //!   what is no such value; names, counts and offsets are yours to check. A panic ends the plugin; its text is logged.
+//!   What others wrote reaches a terminal by [`text::harmless`] only.
 //! - A [`Reader`] never takes a broken stream for a whole one. A [`Writer`] is whole after [`Writer::finish`].
 //! - What the user did not grant answers [`Error::DENIED`].
 //! - `std::time` and `std::fs` don't work, and a `HashMap` is seeded badly: prefer `BTreeMap` for keys from others.
@@ -90,6 +91,7 @@ pub mod random;
 pub mod storage;
 mod stream;
 mod task;
+pub mod text;
 pub mod time;
 
 pub use address::Address;
@@ -101,7 +103,7 @@ pub use identity::{ConnectOptions, Identity, MESSAGE_MAX, Message, Messages, ver
 pub use output::{Output, Shown};
 pub use plugin::Plugin;
 pub use stream::{Reader, Writer};
-pub use task::{Limit, Permit, Stop, first, spawn, yield_now};
+pub use task::{Limit, Permit, Signal, Stop, first, spawn, yield_now};
 
 /// What most plugins use.
 pub mod prelude {

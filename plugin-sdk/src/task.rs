@@ -2,10 +2,11 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, LocalBoxFuture, Shared, select};
-use std::cell::Cell;
-use std::future::{Future, IntoFuture as _};
+use std::cell::{Cell, RefCell};
+use std::future::{Future, IntoFuture as _, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Poll, Waker};
 use wit_bindgen::FutureReader;
 
 /// Runs a future beside the current one, until it ends or the plugin does. Bound how many you start: see [`Limit`].
@@ -59,6 +60,36 @@ impl Stop {
     }
 }
 
+/// Tells a waiting task that there is something to do. Told many times before it looks, it looks once.
+#[derive(Default)]
+pub struct Signal {
+    raised: Cell<bool>,
+    waiting: RefCell<Option<Waker>>,
+}
+
+impl Signal {
+    /// Wakes the one who waits, or the next who will.
+    pub fn raise(&self) {
+        self.raised.set(true);
+        let waiting = self.waiting.take();
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+
+    /// Waits until it is raised, and lowers it. One task waits at a time; of two the later one is woken.
+    pub async fn wait(&self) {
+        poll_fn(|context| {
+            if self.raised.replace(false) {
+                return Poll::Ready(());
+            }
+            self.waiting.replace(Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
 /// A bound on how many of a kind may exist at once, such as connections served.
 #[derive(Clone)]
 pub struct Limit(Rc<Cell<usize>>);
@@ -97,6 +128,33 @@ mod tests {
         assert!(stop.happened() && stop.clone().happened());
         assert_eq!(stop.or(pending::<u8>()).now_or_never(), Some(None));
         assert_eq!(Stop::when(pending()).or(ready(3)).now_or_never(), Some(Some(3)));
+    }
+
+    #[test]
+    fn a_signal_wakes_once() {
+        let signal = Signal::default();
+        assert!(signal.wait().now_or_never().is_none());
+        signal.raise();
+        signal.raise();
+        assert!(signal.wait().now_or_never().is_some());
+        assert!(signal.wait().now_or_never().is_none());
+        let (count, waker) = counting_waker();
+        let waiting = std::pin::pin!(signal.wait());
+        assert!(waiting.poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+        signal.raise();
+        assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+
+    /// A waker that counts.
+    fn counting_waker() -> (std::sync::Arc<std::sync::atomic::AtomicUsize>, Waker) {
+        struct Count(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+        impl std::task::Wake for Count {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let count = std::sync::Arc::default();
+        (std::sync::Arc::clone(&count), Waker::from(std::sync::Arc::new(Count(count))))
     }
 
     #[test]

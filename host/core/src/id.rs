@@ -26,25 +26,29 @@ pub enum ParseAddressError {
     Length,
 }
 
+/// Reads an address from its text.
+fn decode_address(text: &str) -> Result<Address, ParseAddressError> {
+    let parsed =
+        CheckedHrpstring::new::<Bech32m>(text).map_err(|_| ParseAddressError::Malformed)?;
+    if parsed.hrp() != PREFIX {
+        return Err(ParseAddressError::Prefix);
+    }
+    let mut bytes = parsed.byte_iter();
+    let mut key = [0; 32];
+    for byte in &mut key {
+        *byte = bytes.next().ok_or(ParseAddressError::Length)?;
+    }
+    match bytes.next() {
+        Some(_) => Err(ParseAddressError::Length),
+        None => Ok(Address(key)),
+    }
+}
+
 impl FromStr for Address {
     type Err = ParseAddressError;
 
     fn from_str(text: &str) -> Result<Self, ParseAddressError> {
-        let parsed =
-            CheckedHrpstring::new::<Bech32m>(text).map_err(|_| ParseAddressError::Malformed)?;
-        if parsed.hrp() != PREFIX {
-            return Err(ParseAddressError::Prefix);
-        }
-        let mut bytes = parsed.byte_iter();
-        let mut key = [0; 32];
-        for byte in &mut key {
-            *byte = bytes.next().ok_or(ParseAddressError::Length)?;
-        }
-        if bytes.next().is_some() {
-            Err(ParseAddressError::Length)
-        } else {
-            Ok(Self(key))
-        }
+        decode_address(text)
     }
 }
 

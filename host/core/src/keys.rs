@@ -8,14 +8,14 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{Address, MessageId};
 
-/// The Ed25519 secret behind an address.
+/// The Ed25519 secret behind an address. On the heap, so that moving it leaves no copies of the secret behind.
 #[derive(Clone)]
-pub struct IdentityKey(SigningKey);
+pub struct IdentityKey(Box<SigningKey>);
 
 impl IdentityKey {
     /// The key with this 32-byte seed.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
+        Self(Box::new(SigningKey::from_bytes(seed)))
     }
 
     /// The seed, to be stored where only its owner can read it.

@@ -19,12 +19,7 @@ impl TokenBucket {
     /// A full bucket.
     pub(crate) fn new(per_second: u32, burst: u32, now: Instant) -> Self {
         let burst = f64::from(burst);
-        Self {
-            per_second: f64::from(per_second),
-            burst,
-            tokens: burst,
-            filled: now,
-        }
+        Self { per_second: f64::from(per_second), burst, tokens: burst, filled: now }
     }
 
     /// Takes a token, or tells how long until there is one.
@@ -34,9 +29,7 @@ impl TokenBucket {
             self.tokens -= 1.0;
             Ok(())
         } else {
-            Err(Duration::from_secs_f64(
-                (1.0 - self.tokens) / self.per_second,
-            ))
+            Err(Duration::from_secs_f64((1.0 - self.tokens) / self.per_second))
         }
     }
 
@@ -71,7 +64,7 @@ pub(crate) struct AcceptRates {
 }
 
 impl AcceptRates {
-    /// Whether this address may begin another handshake.
+    /// Whether this address, as [`network_of`] has it, may begin another handshake.
     pub(crate) fn admit(&mut self, address: IpAddr, now: Instant) -> bool {
         if self.buckets.len() >= MAX_ADDRESSES {
             self.buckets.retain(|_, bucket| !bucket.is_full(now));
@@ -80,16 +73,12 @@ impl AcceptRates {
             }
         }
         let fresh = || TokenBucket::new(ACCEPTS_PER_SECOND, ACCEPT_BURST, now);
-        self.buckets
-            .entry(network_of(address))
-            .or_insert_with(fresh)
-            .take(now)
-            .is_ok()
+        self.buckets.entry(address).or_insert_with(fresh).take(now).is_ok()
     }
 }
 
 /// What one customer of a provider has: an address of version 4, a /64 of version 6.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
         v4 => v4,
@@ -120,10 +109,10 @@ mod tests {
         let start = Instant::now();
         let mut rates = AcceptRates::default();
         let greedy = |n: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, n, 0, 0, 1]);
-        let admitted = (0..1000).filter(|n| rates.admit(greedy(*n), start)).count();
+        let admitted = (0..1000).filter(|n| rates.admit(network_of(greedy(*n)), start)).count();
         assert_eq!(admitted, ACCEPT_BURST as usize);
         assert!(rates.admit(IpAddr::from([192, 0, 2, 1]), start));
-        assert!(rates.admit(greedy(0), start + Duration::from_secs(1)));
+        assert!(rates.admit(network_of(greedy(0)), start + Duration::from_secs(1)));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! How links come to be: a socket that listens, and dialling. Either ends with both sides having said Hello.
 
 use std::{
-    net::SocketAddr,
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -11,14 +12,17 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::{
     CloseCode, FromLink, NodeKey, NodeSecret, PeerAddress, SERVER_NAME,
-    budget::AcceptRates,
+    budget::{AcceptRates, network_of},
     endpoint::{client_config, peer_key},
     hello::{self, HelloError},
     meaning,
 };
 
 /// Incoming handshakes at once: each costs about a millisecond of computing and 100 KB.
-const MAX_HANDSHAKES: usize = 32;
+const MAX_HANDSHAKES: usize = 64;
+
+/// Of those, from one IP address: whoever wants to use them all up needs eight.
+const MAX_HANDSHAKES_PER_ADDRESS: usize = MAX_HANDSHAKES / 8;
 
 /// Beyond so many at once, whoever begins another proves first that its IP address is its own.
 const BUSY_HANDSHAKES: usize = 8;
@@ -73,13 +77,9 @@ pub(crate) enum DialError {
 impl From<ConnectionError> for DialError {
     fn from(error: ConnectionError) -> Self {
         match error {
-            ConnectionError::ApplicationClosed(close) => {
-                Self::Refused(close.error_code.into_inner())
-            }
+            ConnectionError::ApplicationClosed(close) => Self::Refused(close.error_code.into_inner()),
             ConnectionError::TransportError(error) if is_tls(error.code.into()) => Self::Identity,
-            ConnectionError::ConnectionClosed(close) if is_tls(close.error_code.into()) => {
-                Self::Identity
-            }
+            ConnectionError::ConnectionClosed(close) if is_tls(close.error_code.into()) => Self::Identity,
             _ => Self::Unreachable,
         }
     }
@@ -91,28 +91,16 @@ fn is_tls(code: u64) -> bool {
 }
 
 /// Says and hears Hello on a fresh connection; closes it with the reason if that fails.
-async fn greet(
-    connection: Connection,
-    network: NetworkId,
-    dialled: bool,
-) -> Result<Established, DialError> {
+async fn greet(connection: Connection, network: NetworkId, dialled: bool) -> Result<Established, DialError> {
     let greetings = async {
         let key = peer_key(&connection).ok_or(HelloError::Refused(CloseCode::NotWelcome))?;
-        let (control_out, control_in) = tokio::try_join!(
-            hello::say(&connection, network),
-            hello::hear(&connection, network)
-        )?;
+        let (control_out, control_in) =
+            tokio::try_join!(hello::say(&connection, network), hello::hear(&connection, network))?;
         Ok((key, control_out, control_in))
     };
     let failure = match timeout(HELLO_TIMEOUT, greetings).await {
         Ok(Ok((key, control_out, control_in))) => {
-            return Ok(Established {
-                key,
-                dialled,
-                connection,
-                control_out,
-                control_in,
-            });
+            return Ok(Established { key, dialled, connection, control_out, control_in });
         }
         Ok(Err(HelloError::Lost(lost))) => return Err(lost.into()),
         Ok(Err(HelloError::Refused(code))) => code,
@@ -157,11 +145,15 @@ pub(crate) async fn accept(endpoint: Endpoint, network: NetworkId, node: mpsc::S
     let mut handshakes = JoinSet::new();
     loop {
         tokio::select! {
-            Some(_) = handshakes.join_next() => {}
+            Some(ended) = handshakes.join_next_with_id() => {
+                door.under_way.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+            }
             incoming = endpoint.accept() => {
                 let Some(incoming) = incoming else { return };
-                if let Some(incoming) = door.admit(incoming, handshakes.len()) {
-                    handshakes.spawn(welcome(incoming, network, node.clone()));
+                let address = network_of(incoming.remote_address().ip());
+                if let Some(incoming) = door.admit(incoming, address) {
+                    let id = handshakes.spawn(welcome(incoming, network, node.clone())).id();
+                    door.under_way.insert(id, address);
                 }
             }
         }
@@ -190,15 +182,18 @@ struct Door {
     unproven: AcceptRates,
     /// Attempts by IP addresses that have answered, so that nobody uses up another's rate.
     proven: AcceptRates,
+    /// From where the handshakes come that are under way.
+    under_way: HashMap<tokio::task::Id, IpAddr>,
 }
 
 impl Door {
     /// Lets a handshake begin, asks for a proof of its IP address, or drops it without an answer (which could be
     /// reflected at somebody else).
-    fn admit(&mut self, incoming: Incoming, under_way: usize) -> Option<Incoming> {
+    fn admit(&mut self, incoming: Incoming, address: IpAddr) -> Option<Incoming> {
         let now = Instant::now();
-        let address = incoming.remote_address().ip();
-        if under_way >= MAX_HANDSHAKES {
+        let under_way = self.under_way.len();
+        let from_there = self.under_way.values().filter(|from| **from == address).count();
+        if under_way >= MAX_HANDSHAKES || from_there >= MAX_HANDSHAKES_PER_ADDRESS {
             incoming.ignore();
             return None;
         }

@@ -95,11 +95,7 @@ impl Direction {
             frames: self.frames[index].load(Ordering::Relaxed),
             bytes: self.bytes[index].load(Ordering::Relaxed),
         };
-        KINDS
-            .iter()
-            .enumerate()
-            .map(|(index, kind)| (*kind, traffic(index)))
-            .collect()
+        KINDS.iter().enumerate().map(|(index, kind)| (*kind, traffic(index))).collect()
     }
 }
 
@@ -134,20 +130,10 @@ mod tests {
     #[test]
     fn each_frame_is_counted_under_its_kind() {
         let counters = Counters::default();
-        counters
-            .received
-            .count(&Frame::<()>::Close { label: Label(1) }, 11);
-        counters
-            .received
-            .count(&Frame::<()>::Close { label: Label(2) }, 11);
+        counters.received.count(&Frame::<()>::Close { label: Label(1) }, 11);
+        counters.received.count(&Frame::<()>::Close { label: Label(2) }, 11);
         let read = counters.read();
-        assert_eq!(
-            read.received[&FrameKind::Close],
-            Traffic {
-                frames: 2,
-                bytes: 22
-            }
-        );
+        assert_eq!(read.received[&FrameKind::Close], Traffic { frames: 2, bytes: 22 });
         assert_eq!(read.received[&FrameKind::Data], Traffic::default());
         assert_eq!(read.sent[&FrameKind::Close], Traffic::default());
     }

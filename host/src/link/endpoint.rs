@@ -3,14 +3,16 @@
 use std::{
     io,
     net::{SocketAddr, UdpSocket},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use quinn::{
-    ClientConfig, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt,
+    AsyncUdpSocket, ClientConfig, Endpoint, EndpointConfig, IdleTimeout, Runtime as _, ServerConfig, TransportConfig,
+    VarInt,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
+use quinn_proto::HashedConnectionIdGenerator;
 
 use super::{NodeKey, NodeSecret, lane::LANES, tls};
 
@@ -48,9 +50,7 @@ const MAX_UDP_PAYLOAD_BYTES: u16 = 1472;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address is another program's, or another host's of ours.
-    #[error(
-        "cannot listen on {0}: the port is taken; is another host running, or is another port free?"
-    )]
+    #[error("cannot listen on {0}: the port is taken; is another host running, or is another port free?")]
     Taken(SocketAddr),
     /// This machine does not have the address.
     #[error("cannot listen on {0}: this machine does not have that address")]
@@ -87,8 +87,28 @@ fn transport() -> Arc<TransportConfig> {
     Arc::new(config)
 }
 
+/// The node's UDP socket with QUIC on it.
+pub(crate) struct Bound {
+    pub(crate) endpoint: Endpoint,
+    /// Tells when the last task has let go of the socket.
+    pub(crate) released: Released,
+}
+
+/// Tells when a socket is closed: quinn's tasks hold it a little longer than we do.
+pub(crate) struct Released(Weak<dyn AsyncUdpSocket>);
+
+impl Released {
+    /// Waits until the port is free again, for whoever starts the next node on it.
+    pub(crate) async fn wait(self, at_most: Duration) {
+        let until = tokio::time::Instant::now() + at_most;
+        while self.0.strong_count() > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
 /// Opens the node's socket and QUIC on it.
-pub(crate) fn bind(secret: &NodeSecret, listen: SocketAddr) -> Result<Endpoint, BindError> {
+pub(crate) fn bind(secret: &NodeSecret, listen: SocketAddr) -> Result<Bound, BindError> {
     let refused = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => BindError::Taken(listen),
         io::ErrorKind::AddrNotAvailable => BindError::NoSuchAddress(listen),
@@ -96,16 +116,22 @@ pub(crate) fn bind(secret: &NodeSecret, listen: SocketAddr) -> Result<Endpoint, 
     };
     let socket = UdpSocket::bind(listen).map_err(refused)?;
     widen(&socket);
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let socket = runtime.wrap_udp_socket(socket).map_err(refused)?;
+    let released = Released(Arc::downgrade(&socket));
     let mut config = EndpointConfig::new(Arc::new(reset_key(secret)));
+    let ids = connection_ids(secret);
     config
+        .cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)))
         .max_udp_payload_size(MAX_UDP_PAYLOAD_BYTES)
         .map_err(|error| refused(io::Error::other(error)))?;
     let server = server_config(secret).map_err(BindError::Tls)?;
-    Endpoint::new(config, Some(server), socket, Arc::new(quinn::TokioRuntime)).map_err(refused)
+    let endpoint = Endpoint::new_with_abstract_socket(config, Some(server), socket, runtime).map_err(refused)?;
+    Ok(Bound { endpoint, released })
 }
 
 /// Asks for large buffers. A system that grants less makes links slower, not wrong.
-fn widen(socket: &UdpSocket) {
+pub(crate) fn widen(socket: &UdpSocket) {
     use rustix::net::sockopt;
     for result in [
         sockopt::set_socket_recv_buffer_size(socket, SOCKET_BUFFER_BYTES),
@@ -122,6 +148,13 @@ fn widen(socket: &UdpSocket) {
 fn reset_key(secret: &NodeSecret) -> aws_lc_rs::hmac::Key {
     let key = secret.derive("mute/1 stateless reset key");
     aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key.as_slice())
+}
+
+/// The key of the connection ids, the same over restarts: only to ids that it has made does a node answer with a reset.
+fn connection_ids(secret: &NodeSecret) -> u64 {
+    let key = secret.derive("mute/1 connection id key");
+    let [a, b, c, d, e, f, g, h, ..] = *key;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 fn server_config(secret: &NodeSecret) -> Result<ServerConfig, rustls::Error> {
@@ -142,10 +175,7 @@ fn server_config(secret: &NodeSecret) -> Result<ServerConfig, rustls::Error> {
 }
 
 /// How to dial the node with this key.
-pub(crate) fn client_config(
-    secret: &NodeSecret,
-    expected: NodeKey,
-) -> Result<ClientConfig, rustls::Error> {
+pub fn client_config(secret: &NodeSecret, expected: NodeKey) -> Result<ClientConfig, rustls::Error> {
     let crypto = QuicClientConfig::try_from(tls::client(secret, expected)?)
         .map_err(|_| rustls::Error::General("no cipher suite for QUIC's first packets".into()))?;
     let mut config = ClientConfig::new(Arc::new(crypto));
@@ -155,10 +185,7 @@ pub(crate) fn client_config(
 
 /// The key that the other side of a connection has proven.
 pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<NodeKey> {
-    let identity = connection
-        .peer_identity()?
-        .downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>()
-        .ok()?;
+    let identity = connection.peer_identity()?.downcast::<Vec<rustls::pki_types::CertificateDer<'static>>>().ok()?;
     match identity.as_slice() {
         [spki] => tls::node_key(spki),
         _ => None,
@@ -171,10 +198,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_named() {
-        let first = bind(&NodeSecret::from_seed(&[1; 32]), ([127, 0, 0, 1], 0).into())
-            .expect("a free port");
-        let address = first.local_addr().expect("an address");
-        let error = bind(&NodeSecret::from_seed(&[2; 32]), address).expect_err("the port is taken");
+        let first = bind(&NodeSecret::from_seed(&[1; 32]), ([127, 0, 0, 1], 0).into()).expect("a free port");
+        let address = first.endpoint.local_addr().expect("an address");
+        let error = bind(&NodeSecret::from_seed(&[2; 32]), address).err().expect("the port is taken");
         assert!(matches!(error, BindError::Taken(taken) if taken == address));
         assert!(error.to_string().starts_with("cannot listen on 127.0.0.1:"));
     }

@@ -3,13 +3,9 @@
 use bytes::Bytes;
 use mute_core::{
     NetworkId,
-    wire::{
-        Decoded, Hello, LENGTH_PREFIX, LinkMessage, MAX_HELLO, VERSION, Violation, decode_frame,
-    },
+    wire::{Decoded, Hello, LENGTH_PREFIX, LinkMessage, MAX_HELLO, VERSION, Violation, decode_frame},
 };
-use quinn::{
-    Connection, ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError,
-};
+use quinn::{Connection, ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
 
 use super::{CloseCode, lane::Lane};
 
@@ -50,25 +46,17 @@ impl From<Violation> for HelloError {
 }
 
 /// Opens the control stream and says Hello on it.
-pub(super) async fn say(
-    connection: &Connection,
-    network: NetworkId,
-) -> Result<SendStream, HelloError> {
+pub(super) async fn say(connection: &Connection, network: NetworkId) -> Result<SendStream, HelloError> {
     let mut stream = connection.open_uni().await.map_err(HelloError::Lost)?;
     // Fails only if the stream is closed already, which the write below tells.
     let _ = stream.set_priority(Lane::CONTROL.priority());
     stream.write_all(&[Lane::CONTROL.number()]).await?;
-    stream
-        .write_chunk(LinkMessage::Hello(Hello::new(network)).encode())
-        .await?;
+    stream.write_chunk(LinkMessage::Hello(Hello::new(network)).encode()).await?;
     Ok(stream)
 }
 
 /// Hears the other side's Hello on the first stream that it opens.
-pub(super) async fn hear(
-    connection: &Connection,
-    network: NetworkId,
-) -> Result<RecvStream, HelloError> {
+pub(super) async fn hear(connection: &Connection, network: NetworkId) -> Result<RecvStream, HelloError> {
     let mut stream = connection.accept_uni().await.map_err(HelloError::Lost)?;
     let mut head = [0; 1 + LENGTH_PREFIX];
     stream.read_exact(&mut head).await?;
@@ -87,12 +75,8 @@ pub(super) async fn hear(
 /// Whether a neighbour that says this first is one of us.
 fn check(frame: &[u8], network: NetworkId) -> Result<(), Violation> {
     match decode_frame(Bytes::copy_from_slice(frame)).map_err(Violation::Malformed)? {
-        Decoded::Link(LinkMessage::Hello(theirs)) if theirs.version != VERSION => {
-            Err(Violation::Version)
-        }
-        Decoded::Link(LinkMessage::Hello(theirs)) if theirs.network != network => {
-            Err(Violation::WrongNetwork)
-        }
+        Decoded::Link(LinkMessage::Hello(theirs)) if theirs.version != VERSION => Err(Violation::Version),
+        Decoded::Link(LinkMessage::Hello(theirs)) if theirs.network != network => Err(Violation::WrongNetwork),
         Decoded::Link(LinkMessage::Hello(_)) => Ok(()),
         Decoded::Frame(_) | Decoded::Unknown => Err(Violation::OutOfPlace),
     }
@@ -113,20 +97,8 @@ mod tests {
     #[test]
     fn each_mismatch_is_told_apart() {
         assert_eq!(check(&hello(Hello::new(OURS)), OURS), Ok(()));
-        assert_eq!(
-            check(&hello(Hello::new(NetworkId([8; 16]))), OURS),
-            Err(Violation::WrongNetwork)
-        );
-        assert_eq!(
-            check(
-                &hello(Hello {
-                    version: VERSION + 1,
-                    network: OURS
-                }),
-                OURS
-            ),
-            Err(Violation::Version)
-        );
+        assert_eq!(check(&hello(Hello::new(NetworkId([8; 16]))), OURS), Err(Violation::WrongNetwork));
+        assert_eq!(check(&hello(Hello { version: VERSION + 1, network: OURS }), OURS), Err(Violation::Version));
     }
 
     #[test]
@@ -136,10 +108,7 @@ mod tests {
         assert_eq!(check(&[kind::WALK], OURS), Err(Violation::OutOfPlace));
         let whole = hello(Hello::new(OURS));
         for cut in 0..whole.len() {
-            assert!(matches!(
-                check(&whole[..cut], OURS),
-                Err(Violation::Malformed(_))
-            ));
+            assert!(matches!(check(&whole[..cut], OURS), Err(Violation::Malformed(_))));
         }
     }
 }

@@ -50,11 +50,7 @@ impl FromStr for NodeKey {
         for byte in &mut key {
             *byte = bytes.next().ok_or(ParsePeerError::KeyLength)?;
         }
-        if bytes.next().is_some() {
-            Err(ParsePeerError::KeyLength)
-        } else {
-            Ok(Self(key))
-        }
+        if bytes.next().is_some() { Err(ParsePeerError::KeyLength) } else { Ok(Self(key)) }
     }
 }
 
@@ -79,9 +75,7 @@ impl Serialize for NodeKey {
 
 impl<'de> Deserialize<'de> for NodeKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -129,11 +123,7 @@ impl PeerAddress {
     /// `HOST:PORT`.
     pub fn place(&self) -> String {
         let Self { host, port, .. } = self;
-        if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        }
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 }
 
@@ -144,14 +134,8 @@ impl FromStr for PeerAddress {
         let (key, place) = text.split_once('@').ok_or(ParsePeerError::Form)?;
         let key = key.parse()?;
         let (host, port) = place.rsplit_once(':').ok_or(ParsePeerError::Host)?;
-        let host = match host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            Some(inner) => inner
-                .parse::<std::net::Ipv6Addr>()
-                .map_err(|_| ParsePeerError::Host)?
-                .to_string(),
+        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inner) => inner.parse::<std::net::Ipv6Addr>().map_err(|_| ParsePeerError::Host)?.to_string(),
             None if is_name(host) => host.to_owned(),
             None => return Err(ParsePeerError::Host),
         };
@@ -165,9 +149,7 @@ impl FromStr for PeerAddress {
 /// Whether this is made like a DNS name or an IP address of version 4.
 fn is_name(host: &str) -> bool {
     (1..=MAX_HOST_LENGTH).contains(&host.len())
-        && host
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
 }
 
 impl fmt::Display for PeerAddress {
@@ -191,9 +173,7 @@ impl Serialize for PeerAddress {
 
 impl<'de> Deserialize<'de> for PeerAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -231,14 +211,7 @@ mod tests {
 
     #[test]
     fn debug_output_tells_nothing() {
-        let peer = PeerAddress {
-            key: NodeKey([1; 32]),
-            host: "h".into(),
-            port: 1,
-        };
-        assert_eq!(
-            format!("{peer:?} {:?}", peer.key),
-            "PeerAddress(…) NodeKey(…)"
-        );
+        let peer = PeerAddress { key: NodeKey([1; 32]), host: "h".into(), port: 1 };
+        assert_eq!(format!("{peer:?} {:?}", peer.key), "PeerAddress(…) NodeKey(…)");
     }
 }

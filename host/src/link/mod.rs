@@ -16,6 +16,8 @@ mod queue;
 mod receive;
 mod send;
 mod task;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 #[cfg(feature = "relay-view")]
 mod view;
@@ -25,12 +27,12 @@ use std::fmt;
 use mute_core::wire::Violation;
 
 pub use counters::{FrameKind, LinkCounters, Traffic};
-pub use endpoint::{BindError, KEEP_ALIVE, LOST_AFTER};
+pub use endpoint::{BindError, KEEP_ALIVE, LOST_AFTER, client_config};
 pub use key::{NodeKey, NodeSecret, ParsePeerError, PeerAddress};
 pub use tls::{ALPN, SERVER_NAME};
 
 pub(crate) use connect::{DialError, Established, accept, dial};
-pub(crate) use endpoint::bind;
+pub(crate) use endpoint::{Bound, Released, bind, widen};
 pub(crate) use task::{FromLink, LinkEnd, LinkHandle, spawn};
 
 /// What we tell a neighbour when we end its link: the application code of QUIC's CONNECTION_CLOSE. Coarse on purpose.

@@ -46,11 +46,7 @@ const SLICED_BYTES: usize = 2048;
 
 /// Frees a frame from what arrived with it: a slice of a few bytes would keep 64 KB in memory.
 fn own(frame: Bytes) -> Bytes {
-    if frame.len() < SLICED_BYTES {
-        Bytes::copy_from_slice(&frame)
-    } else {
-        frame
-    }
+    if frame.len() < SLICED_BYTES { Bytes::copy_from_slice(&frame) } else { frame }
 }
 
 impl From<ReadError> for LinkEnd {
@@ -74,10 +70,7 @@ impl Reader {
             Err(ReadExactError::FinishedEarly(_)) => return Violation::OutOfPlace.into(),
         }
         match Lane::from_number(number[0]) {
-            Some(lane)
-                if opened.fetch_or(1 << lane.number(), Ordering::Relaxed) & 1 << lane.number()
-                    == 0 =>
-            {
+            Some(lane) if opened.fetch_or(1 << lane.number(), Ordering::Relaxed) & 1 << lane.number() == 0 => {
                 self.read(lane, stream).await
             }
             _ => Violation::OutOfPlace.into(),
@@ -87,8 +80,7 @@ impl Reader {
     /// Reads a lane until it ends, which only the control lane may, to take leave.
     pub(super) async fn read(self, lane: Lane, mut stream: RecvStream) -> LinkEnd {
         let mut frames = FrameReader::new();
-        let mut budget =
-            TokenBucket::new(VERIFICATIONS_PER_SECOND, VERIFICATION_BURST, Instant::now());
+        let mut budget = TokenBucket::new(VERIFICATIONS_PER_SECOND, VERIFICATION_BURST, Instant::now());
         let mut chunks = [const { Bytes::new() }; CHUNKS];
         loop {
             let count = match stream.read_chunks(&mut chunks).await {
@@ -119,10 +111,7 @@ impl Reader {
         let mut cut = Vec::new();
         for chunk in chunks {
             let mut rest = std::mem::take(chunk);
-            while let Some(bytes) = frames
-                .decode_next(&mut rest)
-                .map_err(Violation::Malformed)?
-            {
+            while let Some(bytes) = frames.decode_next(&mut rest).map_err(Violation::Malformed)? {
                 #[cfg(feature = "relay-view")]
                 super::view::record(self.link, super::view::Way::In, &[&bytes]);
                 match decode_frame(own(bytes)).map_err(Violation::Malformed)? {
@@ -138,11 +127,7 @@ impl Reader {
     }
 
     /// Checks signatures within the budget and hands what holds to the node.
-    async fn verify(
-        &self,
-        unverified: Vec<Frame<Unverified>>,
-        budget: &mut TokenBucket,
-    ) -> Result<(), LinkEnd> {
+    async fn verify(&self, unverified: Vec<Frame<Unverified>>, budget: &mut TokenBucket) -> Result<(), LinkEnd> {
         let mut verified = Vec::with_capacity(unverified.len());
         let mut in_a_row = 0;
         for frame in unverified {
@@ -168,10 +153,7 @@ impl Reader {
         if verified.is_empty() {
             return Ok(());
         }
-        let batch = FromLink::Frames {
-            link: self.link,
-            frames: std::mem::take(verified),
-        };
+        let batch = FromLink::Frames { link: self.link, frames: std::mem::take(verified) };
         // Fails only when the node has stopped.
         self.node.send(batch).await.map_err(|_| LinkEnd::Ours)
     }

@@ -44,11 +44,7 @@ struct Outgoing {
 
 impl Outgoing {
     fn new(stream: SendStream, chunks: Vec<Bytes>) -> Self {
-        Self {
-            stream,
-            chunks,
-            next: 0,
-        }
+        Self { stream, chunks, next: 0 }
     }
 
     fn is_idle(&self) -> bool {
@@ -58,8 +54,7 @@ impl Outgoing {
     /// Writes what QUIC takes without waiting. `Pending`: the task is woken when it takes more.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WriteError>> {
         // Nothing is lost when this future is dropped: a write that has not resolved has written nothing.
-        let written =
-            ready!(pin!(self.stream.write_chunks(&mut self.chunks[self.next..])).poll(cx))?;
+        let written = ready!(pin!(self.stream.write_chunks(&mut self.chunks[self.next..])).poll(cx))?;
         self.next += written.chunks;
         if self.is_idle() {
             self.chunks.clear();
@@ -76,10 +71,7 @@ struct Writer {
     lanes: Vec<Outgoing>,
     /// The lane that is served first among those of equal rank, so that each is at some time.
     first_bulk: usize,
-    #[cfg_attr(
-        not(feature = "relay-view"),
-        expect(dead_code, reason = "only the relay's view names the link")
-    )]
+    #[cfg_attr(not(feature = "relay-view"), expect(dead_code, reason = "only the relay's view names the link"))]
     link: LinkId,
 }
 
@@ -92,12 +84,7 @@ enum Turn {
 }
 
 /// Writes what is queued until the link ends.
-pub(super) async fn write(
-    connection: Connection,
-    control: SendStream,
-    shared: Arc<Shared>,
-    link: LinkId,
-) -> LinkEnd {
+pub(super) async fn write(connection: Connection, control: SendStream, shared: Arc<Shared>, link: LinkId) -> LinkEnd {
     let mut lanes = vec![Outgoing::new(control, Vec::new())];
     for lane in Lane::all().skip(1) {
         let stream = match connection.open_uni().await {
@@ -106,17 +93,9 @@ pub(super) async fn write(
         };
         // Fails only if the stream is closed already, which the first write tells.
         let _ = stream.set_priority(lane.priority());
-        lanes.push(Outgoing::new(
-            stream,
-            vec![Bytes::copy_from_slice(&[lane.number()])],
-        ));
+        lanes.push(Outgoing::new(stream, vec![Bytes::copy_from_slice(&[lane.number()])]));
     }
-    let mut writer = Writer {
-        shared,
-        lanes,
-        first_bulk: 0,
-        link,
-    };
+    let mut writer = Writer { shared, lanes, first_bulk: 0, link };
     let mut since_window = 0;
     loop {
         match std::future::poll_fn(|cx| writer.poll_turn(cx)).await {
@@ -160,9 +139,7 @@ impl Writer {
                 break;
             }
         }
-        if self.shared.closing.load(Ordering::Acquire)
-            && self.lanes[Lane::CONTROL.index()].is_idle()
-        {
+        if self.shared.closing.load(Ordering::Acquire) && self.lanes[Lane::CONTROL.index()].is_idle() {
             return Poll::Ready(Ok(Turn::Finished));
         }
         Poll::Pending
@@ -179,10 +156,7 @@ impl Writer {
             queue.pop(lane, BATCH_BYTES, |frame| {
                 frame.write_header(&mut headers);
                 let (header, body) = (headers.split().freeze(), frame.body());
-                self.shared
-                    .counters
-                    .sent
-                    .count(&frame, header.len() + body.len());
+                self.shared.counters.sent.count(&frame, header.len() + body.len());
                 #[cfg(feature = "relay-view")]
                 super::view::record(
                     self.link,
@@ -225,9 +199,7 @@ mod tests {
     fn each_lane_is_served_once_a_round_and_bulk_by_turns() {
         let mut first = std::collections::BTreeSet::new();
         for round in 0..usize::from(LANES) {
-            let mut order: Vec<_> = (0..usize::from(LANES))
-                .map(|rank| served(rank, round))
-                .collect();
+            let mut order: Vec<_> = (0..usize::from(LANES)).map(|rank| served(rank, round)).collect();
             assert_eq!(order[..Lane::FIRST_BULK], [0, 1, 2]);
             first.insert(order[Lane::FIRST_BULK]);
             order.sort_unstable();

@@ -32,10 +32,7 @@ pub(crate) enum FromLink {
     /// A neighbour has dialled us and said Hello.
     Established(Established),
     /// What arrived, in order within its stream.
-    Frames {
-        link: LinkId,
-        frames: Vec<Frame<Verified>>,
-    },
+    Frames { link: LinkId, frames: Vec<Frame<Verified>> },
     /// The link's end: nothing comes from it any more.
     Down { link: LinkId, end: LinkEnd },
 }
@@ -70,9 +67,7 @@ impl std::fmt::Display for LinkEnd {
 impl From<ConnectionError> for LinkEnd {
     fn from(error: ConnectionError) -> Self {
         match error {
-            ConnectionError::ApplicationClosed(close) => {
-                Self::Closed(close.error_code.into_inner())
-            }
+            ConnectionError::ApplicationClosed(close) => Self::Closed(close.error_code.into_inner()),
             ConnectionError::LocallyClosed => Self::Ours,
             ConnectionError::TransportError(_) => Self::Quic,
             _ => Self::Lost,
@@ -185,10 +180,7 @@ pub(crate) fn spawn(
 ) -> LinkHandle {
     let shared = Arc::new(Shared::default());
     let connection = established.connection.clone();
-    let handle = LinkHandle {
-        connection: connection.clone(),
-        shared: Arc::clone(&shared),
-    };
+    let handle = LinkHandle { connection: connection.clone(), shared: Arc::clone(&shared) };
     tokio::spawn(async move {
         let end = work(link, established, network, &shared, &node).await;
         let code = match end {
@@ -210,26 +202,11 @@ async fn work(
     shared: &Arc<Shared>,
     node: &mpsc::Sender<FromLink>,
 ) -> LinkEnd {
-    let Established {
-        connection,
-        control_out,
-        control_in,
-        ..
-    } = established;
-    let reader = receive::Reader {
-        link,
-        network,
-        shared: Arc::clone(shared),
-        node: node.clone(),
-    };
+    let Established { connection, control_out, control_in, .. } = established;
+    let reader = receive::Reader { link, network, shared: Arc::clone(shared), node: node.clone() };
     let opened = Arc::new(AtomicU32::new(1 << Lane::CONTROL.number()));
     let mut tasks = JoinSet::new();
-    tasks.spawn(send::write(
-        connection.clone(),
-        control_out,
-        Arc::clone(shared),
-        link,
-    ));
+    tasks.spawn(send::write(connection.clone(), control_out, Arc::clone(shared), link));
     tasks.spawn(reader.clone().read(Lane::CONTROL, control_in));
     loop {
         tokio::select! {

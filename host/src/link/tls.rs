@@ -4,18 +4,16 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
-    PeerIncompatible, ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, ServerConfig,
+    SignatureScheme,
     client::{
         AlwaysResolvesClientRawPublicKeys, Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{
-        CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature_with_raw_key,
-    },
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature_with_raw_key},
     pki_types::{
-        CertificateDer, PrivatePkcs8KeyDer, ServerName, SignatureVerificationAlgorithm,
-        SubjectPublicKeyInfoDer, UnixTime, alg_id,
+        CertificateDer, PrivatePkcs8KeyDer, ServerName, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer,
+        UnixTime, alg_id,
     },
     server::{
         AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage,
@@ -33,22 +31,16 @@ pub const ALPN: &[u8] = b"mute/1";
 pub const SERVER_NAME: &str = "mute";
 
 /// What an Ed25519 SubjectPublicKeyInfo starts with (RFC 8410); the 32 bytes of the key follow.
-const SPKI_PREFIX: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
+const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// What an Ed25519 private key in PKCS #8 starts with (RFC 8410); the 32 bytes of the seed follow.
-const PKCS8_PREFIX: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+const PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// Ed25519 and nothing else.
 const SIGNATURES: WebPkiSupportedAlgorithms = {
     const ED25519: &[&dyn SignatureVerificationAlgorithm] = &[&Ed25519];
-    WebPkiSupportedAlgorithms {
-        all: ED25519,
-        mapping: &[(SignatureScheme::ED25519, ED25519)],
-    }
+    WebPkiSupportedAlgorithms { all: ED25519, mapping: &[(SignatureScheme::ED25519, ED25519)] }
 };
 
 /// Ed25519 by aws-lc-rs, as a value that a constant can name.
@@ -106,10 +98,7 @@ fn certified(secret: &NodeSecret) -> Result<Arc<CertifiedKey>, Error> {
     let seed = secret.seed();
     let der = zeroize::Zeroizing::new([&PKCS8_PREFIX[..], seed.as_slice()].concat());
     let signer = aws_lc_rs::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(der.as_slice()))?;
-    Ok(Arc::new(CertifiedKey::new(
-        vec![CertificateDer::from(spki(&secret.key()))],
-        signer,
-    )))
+    Ok(Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki(&secret.key()))], signer)))
 }
 
 /// The dialler's side: proves `secret`, and that the other side is `expected`.
@@ -117,12 +106,8 @@ pub(crate) fn client(secret: &NodeSecret, expected: NodeKey) -> Result<ClientCon
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(RawKeys {
-            expected: Some(expected),
-        }))
-        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(certified(
-            secret,
-        )?)));
+        .with_custom_certificate_verifier(Arc::new(RawKeys { expected: Some(expected) }))
+        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(certified(secret)?)));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)
@@ -134,9 +119,7 @@ pub(crate) fn server(secret: &NodeSecret) -> Result<ServerConfig, Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(RawKeys { expected: None }))
-        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(certified(
-            secret,
-        )?)));
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(certified(secret)?)));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -153,19 +136,13 @@ struct RawKeys {
 
 impl RawKeys {
     /// The form of the key, and whether it is the expected one. That it is the other side's own, its signature shows.
-    fn check_key(
-        &self,
-        spki: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-    ) -> Result<(), Error> {
+    fn check_key(&self, spki: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<(), Error> {
         let key = node_key(spki).ok_or(CertificateError::BadEncoding)?;
         if !others.is_empty() {
             return Err(CertificateError::BadEncoding.into());
         }
         match self.expected {
-            Some(expected) if expected != key => {
-                Err(CertificateError::ApplicationVerificationFailure.into())
-            }
+            Some(expected) if expected != key => Err(CertificateError::ApplicationVerificationFailure.into()),
             _ => Ok(()),
         }
     }
@@ -196,8 +173,7 @@ impl ServerCertVerifier for RawKeys {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.check_key(end_entity, intermediates)
-            .map(|()| ServerCertVerified::assertion())
+        self.check_key(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -238,8 +214,7 @@ impl ClientCertVerifier for RawKeys {
         intermediates: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.check_key(end_entity, intermediates)
-            .map(|()| ClientCertVerified::assertion())
+        self.check_key(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -276,18 +251,11 @@ mod tests {
     use super::*;
 
     /// Carries the handshake's bytes between the two sides until neither has more to say.
-    fn handshake(
-        client: ClientConfig,
-        server: ServerConfig,
-    ) -> Result<[quic::Connection; 2], Error> {
+    fn handshake(client: ClientConfig, server: ServerConfig) -> Result<[quic::Connection; 2], Error> {
         let name = ServerName::try_from(SERVER_NAME).expect("a DNS name");
-        let client =
-            quic::ClientConnection::new(Arc::new(client), quic::Version::V1, name, vec![])?;
+        let client = quic::ClientConnection::new(Arc::new(client), quic::Version::V1, name, vec![])?;
         let server = quic::ServerConnection::new(Arc::new(server), quic::Version::V1, vec![])?;
-        let mut sides = [
-            quic::Connection::from(client),
-            quic::Connection::from(server),
-        ];
+        let mut sides = [quic::Connection::from(client), quic::Connection::from(server)];
         let mut silent = 0;
         for turn in (0..2).cycle() {
             silent += 1;
@@ -323,10 +291,7 @@ mod tests {
         .expect("a handshake");
         for (side, peer) in [(&client, 2), (&server, 1)] {
             assert!(!side.is_handshaking());
-            let group = side
-                .negotiated_key_exchange_group()
-                .expect("a key exchange")
-                .name();
+            let group = side.negotiated_key_exchange_group().expect("a key exchange").name();
             assert_eq!(group, NamedGroup::X25519MLKEM768);
             assert_eq!(side.alpn_protocol(), Some(ALPN));
             let keys = side.peer_certificates().expect("the peer's key");
@@ -339,11 +304,8 @@ mod tests {
     fn another_key_than_the_expected_is_refused() {
         let client = client(&secret(1), secret(3).key()).expect("a configuration");
         let server = super::server(&secret(2)).expect("a configuration");
-        let refused = handshake(client, server).err().expect("no handshake");
-        assert_eq!(
-            refused,
-            CertificateError::ApplicationVerificationFailure.into()
-        );
+        let refused = handshake(client, server).expect_err("no handshake");
+        assert_eq!(refused, CertificateError::ApplicationVerificationFailure.into());
     }
 
     #[test]
@@ -353,20 +315,16 @@ mod tests {
             vec![CertificateDer::from(spki(&secret(3).key()))],
             certified(&secret(1)).expect("a key").key.clone(),
         );
-        impostor.client_auth_cert_resolver =
-            Arc::new(AlwaysResolvesClientRawPublicKeys::new(Arc::new(stolen)));
+        impostor.client_auth_cert_resolver = Arc::new(AlwaysResolvesClientRawPublicKeys::new(Arc::new(stolen)));
         let server = super::server(&secret(2)).expect("a configuration");
-        let refused = handshake(impostor, server).err().expect("no handshake");
+        let refused = handshake(impostor, server).expect_err("no handshake");
         assert_eq!(refused, CertificateError::BadSignature.into());
     }
 
     #[test]
     fn a_key_exchange_without_the_hybrid_is_refused() {
         let mut weak = client(&secret(1), secret(2).key()).expect("a configuration");
-        let classical = CryptoProvider {
-            kx_groups: vec![aws_lc_rs::kx_group::X25519],
-            ..provider()
-        };
+        let classical = CryptoProvider { kx_groups: vec![aws_lc_rs::kx_group::X25519], ..provider() };
         weak = {
             let mut config = ClientConfig::builder_with_provider(Arc::new(classical))
                 .with_protocol_versions(&[&rustls::version::TLS13])

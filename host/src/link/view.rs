@@ -40,18 +40,8 @@ pub(super) fn record(link: LinkId, way: Way, parts: &[&[u8]]) {
     };
     let body = parts.concat();
     let length = (8 + 1 + body.len()) as u32;
-    let record = [
-        &length.to_be_bytes()[..],
-        &link.0.to_be_bytes(),
-        &[way as u8],
-        &body,
-    ]
-    .concat();
-    if let Err(error) = file
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .write_all(&record)
-    {
+    let record = [&length.to_be_bytes()[..], &link.0.to_be_bytes(), &[way as u8], &body].concat();
+    if let Err(error) = file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&record) {
         tracing::error!(%error, "the relay's view cannot be written");
     }
 }

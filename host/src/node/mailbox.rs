@@ -40,7 +40,8 @@ impl Mailbox {
                 self.opening.insert(*trail);
             }
             Event::TrailClosed { trail, .. } if self.opening.remove(trail) => {
-                let opening = |event: &Event| matches!(event, Event::TrailOpened { trail: opened, .. } if opened == trail);
+                let opening =
+                    |event: &Event| matches!(event, Event::TrailOpened { trail: opened, .. } if opened == trail);
                 self.waiting.retain(|event| !opening(event));
                 return Ok(true);
             }
@@ -68,65 +69,34 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use mute_core::{
-        Address, Close, ConnectionId, DirectionKeys, MessageId, Role, Topic, TrailKeys,
-    };
+    use mute_core::{Address, Close, ConnectionId, DirectionKeys, MessageId, Role, Topic, TrailKeys};
 
     use super::*;
 
     fn opened(trail: u64) -> Event {
-        let direction = DirectionKeys {
-            seal: [0; 16],
-            iv: [0; 12],
-            mask: [0; 16],
-        };
-        let keys = TrailKeys {
-            send: direction.clone(),
-            receive: direction,
-            succession: [0; 32],
-        };
-        Event::TrailOpened {
-            trail: TrailId(trail),
-            role: Role::Owner,
-            seek: MessageId([0; 16]),
-            keys,
-        }
+        let direction = DirectionKeys { seal: [0; 16], iv: [0; 12], mask: [0; 16] };
+        let keys = TrailKeys { send: direction.clone(), receive: direction, succession: [0; 32] };
+        Event::TrailOpened { trail: TrailId(trail), role: Role::Owner, seek: MessageId([0; 16]), keys }
     }
 
     fn closed(trail: u64) -> Event {
-        Event::TrailClosed {
-            trail: TrailId(trail),
-            why: Close::ByPeer,
-        }
+        Event::TrailClosed { trail: TrailId(trail), why: Close::ByPeer }
     }
 
     fn heard() -> Event {
-        Event::Heard {
-            topic: Topic([0; 16]),
-            from: Address([0; 32]),
-            id: MessageId([0; 16]),
-            body: Bytes::new(),
-        }
+        Event::Heard { topic: Topic([0; 16]), from: Address([0; 32]), id: MessageId([0; 16]), body: Bytes::new() }
     }
 
     #[test]
     fn messages_are_lost_when_nobody_reads_and_trail_events_are_not() {
         let mut mailbox = Mailbox::default();
-        let taken = (0..2 * MAX_MESSAGES)
-            .filter(|_| mailbox.push(heard()) == Ok(true))
-            .count();
+        let taken = (0..2 * MAX_MESSAGES).filter(|_| mailbox.push(heard()) == Ok(true)).count();
         assert_eq!(taken, MAX_MESSAGES);
         assert_eq!(mailbox.push(opened(1)), Ok(true));
         for _ in 0..MAX_MESSAGES {
             assert!(matches!(mailbox.pop(), Some(Event::Heard { .. })));
         }
-        assert!(matches!(
-            mailbox.pop(),
-            Some(Event::TrailOpened {
-                trail: TrailId(1),
-                ..
-            })
-        ));
+        assert!(matches!(mailbox.pop(), Some(Event::TrailOpened { trail: TrailId(1), .. })));
         assert_eq!(mailbox.push(heard()), Ok(true), "there is room again");
     }
 
@@ -141,22 +111,13 @@ mod tests {
         assert_eq!(mailbox.push(opened(7)), Ok(true));
         assert!(mailbox.pop().is_some());
         assert_eq!(mailbox.push(closed(7)), Ok(true));
-        assert!(matches!(
-            mailbox.pop(),
-            Some(Event::TrailClosed {
-                trail: TrailId(7),
-                ..
-            })
-        ));
+        assert!(matches!(mailbox.pop(), Some(Event::TrailClosed { trail: TrailId(7), .. })));
     }
 
     #[test]
     fn a_port_that_reads_nothing_at_all_is_told_apart() {
         let mut mailbox = Mailbox::default();
-        let failed = || Event::ConnectFailed {
-            connection: ConnectionId(1),
-            why: Close::NoRoute,
-        };
+        let failed = || Event::ConnectFailed { connection: ConnectionId(1), why: Close::NoRoute };
         for _ in 0..MAX_EVENTS {
             assert_eq!(mailbox.push(failed()), Ok(true));
         }

@@ -52,7 +52,6 @@ pub enum StartError {
 
 /// What a user wants of the node.
 enum Command {
-    OpenPort(Arc<PortShared>, IdentityKey, mpsc::Sender<mute_core::Event>),
     Status(oneshot::Sender<Status>),
     AddPeer(PeerAddress, oneshot::Sender<Result<(), AddPeerError>>),
     RemovePeer(NodeKey, oneshot::Sender<bool>),
@@ -76,11 +75,7 @@ pub async fn start(config: NodeConfig) -> Result<Handle, StartError> {
     let ports = Arc::new(port::Ports::default());
     let node = task::Node::new(config, Arc::clone(&ports))?;
     tokio::spawn(node.run(requests));
-    Ok(Handle {
-        commands,
-        ports,
-        places: Arc::new(Semaphore::new(MAX_PORTS)),
-    })
+    Ok(Handle { commands, ports, places: Arc::new(Semaphore::new(MAX_PORTS)) })
 }
 
 impl Handle {
@@ -90,21 +85,10 @@ impl Handle {
     /// # Errors
     /// The node has stopped.
     pub async fn open_port(&self, key: IdentityKey) -> Result<Port, Stopped> {
-        let place = Arc::clone(&self.places)
-            .acquire_owned()
-            .await
-            .map_err(|_| Stopped)?;
-        let shared = Arc::new(PortShared::new(
-            self.ports.port_id(),
-            Arc::clone(&self.ports),
-            place,
-        ));
-        let (to, events) = mpsc::channel(port::EVENT_CHANNEL);
-        self.commands
-            .send(Command::OpenPort(Arc::clone(&shared), key, to))
-            .await
-            .map_err(|_| Stopped)?;
-        Ok(Port::new(shared, events))
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Stopped)?;
+        let shared = Arc::new(PortShared::new(self.ports.port_id(), Arc::clone(&self.ports), place));
+        let port = Port::open(Arc::clone(&shared), key);
+        if shared.is_closed() { Err(Stopped) } else { Ok(port) }
     }
 
     /// The node at this moment, for `mute status`, `mute peer` and the demo's table.
@@ -120,9 +104,7 @@ impl Handle {
     /// # Errors
     /// It cannot be one, or the node has stopped.
     pub async fn add_peer(&self, peer: PeerAddress) -> Result<(), AddPeerError> {
-        self.ask(|reply| Command::AddPeer(peer, reply))
-            .await
-            .map_err(|Stopped| AddPeerError::Stopped)?
+        self.ask(|reply| Command::AddPeer(peer, reply)).await.map_err(|Stopped| AddPeerError::Stopped)?
     }
 
     /// Ends the link with a neighbour, forgets where it is and does not let it in again. `false`: there was none.
@@ -139,15 +121,9 @@ impl Handle {
         let _ = self.ask(Command::Stop).await;
     }
 
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Result<T, Stopped> {
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.commands
-            .send(command(reply))
-            .await
-            .map_err(|_| Stopped)?;
+        self.commands.send(command(reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 }

@@ -101,23 +101,12 @@ pub(super) struct Neighbours {
 
 /// `first`, doubled for each one of `times` beyond the first, at most `longest`.
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
-    first
-        .saturating_mul(
-            1_u32
-                .checked_shl(times.saturating_sub(1))
-                .unwrap_or(u32::MAX),
-        )
-        .min(longest)
+    first.saturating_mul(1_u32.checked_shl(times.saturating_sub(1)).unwrap_or(u32::MAX)).min(longest)
 }
 
 impl Neighbours {
     pub(super) fn new(us: NodeKey, fixed: bool, max_links: usize) -> Self {
-        Self {
-            us,
-            fixed,
-            max_links,
-            table: BTreeMap::new(),
-        }
+        Self { us, fixed, max_links, table: BTreeMap::new() }
     }
 
     /// All of them, by key.
@@ -140,12 +129,7 @@ impl Neighbours {
         neighbour.removed = false;
         neighbour.failures = 0;
         if matches!(neighbour.state, State::Down | State::Waiting { .. }) {
-            neighbour.enter(
-                State::Waiting {
-                    until: neighbour.banned_until.unwrap_or(now),
-                },
-                now,
-            );
+            neighbour.enter(State::Waiting { until: neighbour.banned_until.unwrap_or(now) }, now);
         }
         Ok(())
     }
@@ -157,10 +141,7 @@ impl Neighbours {
 
     /// Forgets a neighbour, and does not let it in again. `None`: there is none; else its link, if it has one.
     pub(super) fn remove(&mut self, key: NodeKey, now: Instant) -> Option<Option<LinkId>> {
-        let neighbour = self
-            .table
-            .get_mut(&key)
-            .filter(|neighbour| !neighbour.removed)?;
+        let neighbour = self.table.get_mut(&key).filter(|neighbour| !neighbour.removed)?;
         let link = neighbour.link();
         neighbour.peer = None;
         neighbour.welcome = false;
@@ -183,22 +164,14 @@ impl Neighbours {
         if neighbour.is_some_and(|n| n.removed) || (self.fixed && !expected) {
             return Admission::Refuse(CloseCode::NotWelcome);
         }
-        if neighbour
-            .and_then(|n| n.banned_until)
-            .is_some_and(|until| now < until)
-        {
+        if neighbour.and_then(|n| n.banned_until).is_some_and(|until| now < until) {
             return Admission::Refuse(CloseCode::BackedOff);
         }
         match neighbour.map(|n| n.state) {
-            Some(State::Up {
-                link,
-                dialled: first_dialled,
-            }) => {
+            Some(State::Up { link, dialled: first_dialled }) => {
                 let ours_wins = self.us < key;
                 if first_dialled == dialled || dialled == ours_wins {
-                    Admission::Keep {
-                        instead_of: Some(link),
-                    }
+                    Admission::Keep { instead_of: Some(link) }
                 } else {
                     Admission::Refuse(CloseCode::Duplicate)
                 }
@@ -214,20 +187,8 @@ impl Neighbours {
     }
 
     /// A neighbour's link has ended, by its own fault or not. A link that was replaced changes nothing.
-    pub(super) fn down(
-        &mut self,
-        key: NodeKey,
-        link: LinkId,
-        end: String,
-        offence: bool,
-        now: Instant,
-        chance: u32,
-    ) {
-        let Some(neighbour) = self
-            .table
-            .get_mut(&key)
-            .filter(|neighbour| neighbour.link() == Some(link))
-        else {
+    pub(super) fn down(&mut self, key: NodeKey, link: LinkId, end: String, offence: bool, now: Instant, chance: u32) {
+        let Some(neighbour) = self.table.get_mut(&key).filter(|neighbour| neighbour.link() == Some(link)) else {
             return;
         };
         let lasted = now.saturating_duration_since(neighbour.since);
@@ -246,11 +207,7 @@ impl Neighbours {
 
     /// An attempt has come to nothing.
     pub(super) fn dial_failed(&mut self, key: NodeKey, end: String, now: Instant, chance: u32) {
-        if let Some(neighbour) = self
-            .table
-            .get_mut(&key)
-            .filter(|neighbour| neighbour.state == State::Dialling)
-        {
+        if let Some(neighbour) = self.table.get_mut(&key).filter(|neighbour| neighbour.state == State::Dialling) {
             neighbour.fail(end, now, chance);
         }
     }
@@ -265,9 +222,7 @@ impl Neighbours {
             {
                 if room == 0 {
                     // Looked at again when there may be room.
-                    neighbour.state = State::Waiting {
-                        until: now + MAX_BACKOFF,
-                    };
+                    neighbour.state = State::Waiting { until: now + MAX_BACKOFF };
                     continue;
                 }
                 room -= 1;
@@ -288,24 +243,15 @@ impl Neighbours {
     }
 
     fn links(&self) -> usize {
-        self.table
-            .values()
-            .filter(|neighbour| neighbour.link().is_some())
-            .count()
+        self.table.values().filter(|neighbour| neighbour.link().is_some()).count()
     }
 
     /// The neighbour with this key; a new one, if need be in the place of the one that matters least.
     fn entry(&mut self, key: NodeKey, now: Instant) -> &mut Neighbour {
         if self.table.len() >= MAX_KNOWN && !self.table.contains_key(&key) {
-            let expendable =
-                |(_, n): &(&NodeKey, &Neighbour)| n.peer.is_none() && n.link().is_none();
+            let expendable = |(_, n): &(&NodeKey, &Neighbour)| n.peer.is_none() && n.link().is_none();
             let worth = |n: &Neighbour| (n.removed || n.welcome, n.banned_until, n.since);
-            let least = self
-                .table
-                .iter()
-                .filter(expendable)
-                .min_by_key(|(_, n)| worth(n))
-                .map(|(key, _)| *key);
+            let least = self.table.iter().filter(expendable).min_by_key(|(_, n)| worth(n)).map(|(key, _)| *key);
             // There is always one: at most MAX_PEERS are dialled, and fewer than that have links.
             if let Some(least) = least {
                 self.table.remove(&least);
@@ -365,35 +311,24 @@ mod tests {
     }
 
     fn peer(key: NodeKey) -> PeerAddress {
-        PeerAddress {
-            key,
-            host: "127.0.0.1".into(),
-            port: 1,
-        }
+        PeerAddress { key, host: "127.0.0.1".into(), port: 1 }
     }
 
     fn keep(instead_of: Option<u64>) -> Admission {
-        Admission::Keep {
-            instead_of: instead_of.map(LinkId),
-        }
+        Admission::Keep { instead_of: instead_of.map(LinkId) }
     }
 
     #[test]
     fn both_sides_of_a_double_dial_keep_the_same_link() {
         let now = Instant::now();
-        for (us, them, ours_first) in [
-            (SMALL, LARGE, true),
-            (SMALL, LARGE, false),
-            (LARGE, SMALL, true),
-            (LARGE, SMALL, false),
-        ] {
+        for (us, them, ours_first) in
+            [(SMALL, LARGE, true), (SMALL, LARGE, false), (LARGE, SMALL, true), (LARGE, SMALL, false)]
+        {
             let mut table = table(us);
             table.up(them, LinkId(1), ours_first, now);
             let kept_first = match table.admit(them, !ours_first, now) {
                 Admission::Refuse(CloseCode::Duplicate) => true,
-                Admission::Keep {
-                    instead_of: Some(LinkId(1)),
-                } => false,
+                Admission::Keep { instead_of: Some(LinkId(1)) } => false,
                 other => panic!("{other:?}"),
             };
             // The one that is kept is the one that SMALL dialled.
@@ -451,10 +386,7 @@ mod tests {
         for ban in [FIRST_BAN, FIRST_BAN * 2, FIRST_BAN * 4] {
             table.up(LARGE, LinkId(1), false, now);
             table.down(LARGE, LinkId(1), "nonsense".into(), true, now, 0);
-            assert_eq!(
-                table.admit(LARGE, false, now + ban / 2),
-                Admission::Refuse(CloseCode::BackedOff)
-            );
+            assert_eq!(table.admit(LARGE, false, now + ban / 2), Admission::Refuse(CloseCode::BackedOff));
             assert_eq!(table.due(now + ban / 2), []);
             now += ban;
             assert_eq!(table.admit(LARGE, false, now), keep(None));
@@ -466,18 +398,12 @@ mod tests {
     fn a_fixed_topology_lets_nobody_else_in() {
         let now = Instant::now();
         let mut table = Neighbours::new(SMALL, true, 4);
-        assert_eq!(
-            table.admit(LARGE, false, now),
-            Admission::Refuse(CloseCode::NotWelcome)
-        );
+        assert_eq!(table.admit(LARGE, false, now), Admission::Refuse(CloseCode::NotWelcome));
         table.welcome(LARGE, now);
         assert_eq!(table.admit(LARGE, false, now), keep(None));
         assert_eq!(table.remove(LARGE, now), Some(None));
         assert_eq!(table.remove(LARGE, now), None);
-        assert_eq!(
-            table.admit(LARGE, false, now),
-            Admission::Refuse(CloseCode::NotWelcome)
-        );
+        assert_eq!(table.admit(LARGE, false, now), Admission::Refuse(CloseCode::NotWelcome));
         table.add(peer(LARGE), now).expect("room");
         assert_eq!(table.admit(LARGE, false, now), keep(None));
     }
@@ -490,10 +416,7 @@ mod tests {
         assert_eq!(table.add(peer(SMALL), now), Err(AddPeerError::Own));
         table.up(LARGE, LinkId(7), true, now);
         assert_eq!(table.remove(LARGE, now), Some(Some(LinkId(7))));
-        assert_eq!(
-            table.admit(LARGE, false, now),
-            Admission::Refuse(CloseCode::NotWelcome)
-        );
+        assert_eq!(table.admit(LARGE, false, now), Admission::Refuse(CloseCode::NotWelcome));
         assert_eq!((table.due(now), table.next_deadline()), (vec![], None));
     }
 
@@ -510,18 +433,13 @@ mod tests {
             assert_eq!(table.admit(key(n), false, now), keep(None));
             table.up(key(n), LinkId(n as u64), false, now);
         }
-        assert_eq!(
-            table.admit(key(4), false, now),
-            Admission::Refuse(CloseCode::Full)
-        );
+        assert_eq!(table.admit(key(4), false, now), Admission::Refuse(CloseCode::Full));
         for n in 4..2 * MAX_KNOWN {
             table.up(key(n), LinkId(n as u64), false, now);
             table.down(key(n), LinkId(n as u64), "bye".into(), false, now, 0);
         }
         assert!(table.table.len() <= MAX_KNOWN);
-        let added = (0..2 * MAX_PEERS)
-            .filter(|n| table.add(peer(key(*n)), now).is_ok())
-            .count();
+        let added = (0..2 * MAX_PEERS).filter(|n| table.add(peer(key(*n)), now).is_ok()).count();
         assert_eq!(added, MAX_PEERS);
         assert_eq!(table.due(now), [], "there is room for no more links");
     }

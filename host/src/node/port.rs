@@ -5,12 +5,12 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
 use bytes::Bytes;
-use mute_core::{Address, ConnectionId, Ecn, Event, PortId, Topic, TrailId};
+use mute_core::{Address, ConnectionId, Ecn, Event, IdentityKey, PortId, Topic, TrailId};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 
 use super::{
@@ -29,7 +29,7 @@ const LEAST_CHARGE_BYTES: usize = 128;
 const COMMAND_QUEUE: usize = 256;
 
 /// Events that a port finds ready; more wait in its [`Mailbox`].
-pub(super) const EVENT_CHANNEL: usize = 64;
+const EVENT_CHANNEL: usize = 64;
 
 /// A sealed packet of a trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Packet {
 
 /// What a port wants of the node, in the order in which it was said.
 pub(super) enum PortCommand {
+    /// The first one: where the events go.
+    Open(IdentityKey, mpsc::Sender<Event>),
     Listen(bool),
     Subscribe(Topic),
     Unsubscribe(Topic),
@@ -57,12 +59,18 @@ pub(super) enum PortCommand {
 /// What ports have to say to the node, and its bell.
 #[derive(Default)]
 pub(super) struct Ports {
-    /// The ports that have said something since the node last looked: each at most once.
-    ready: Mutex<Vec<Arc<PortShared>>>,
+    ready: Mutex<Ready>,
     bell: Notify,
     next_connection: AtomicU64,
     next_port: AtomicU64,
-    stopped: AtomicBool,
+}
+
+/// The ports that have said something since the node last looked: each at most once.
+#[derive(Default)]
+struct Ready {
+    ports: Vec<Arc<PortShared>>,
+    /// The node is gone, and will never look again.
+    stopped: bool,
 }
 
 impl Ports {
@@ -78,13 +86,30 @@ impl Ports {
 
     /// The ports that have said something.
     pub(super) fn take_ready(&self) -> Vec<Arc<PortShared>> {
-        std::mem::take(&mut *lock(&self.ready))
+        std::mem::take(&mut lock(&self.ready).ports)
     }
 
-    /// The node is gone.
+    /// The node is gone: whoever still says something is closed.
     pub(super) fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
-        self.take_ready();
+        let mut ready = lock(&self.ready);
+        ready.stopped = true;
+        let unheard = std::mem::take(&mut ready.ports);
+        drop(ready);
+        for port in unheard {
+            port.abandon();
+        }
+    }
+
+    /// Puts a port on the list. `false`: the node is gone.
+    fn announce(&self, port: &Arc<PortShared>) -> bool {
+        let mut ready = lock(&self.ready);
+        if ready.stopped {
+            return false;
+        }
+        ready.ports.push(Arc::clone(port));
+        drop(ready);
+        self.bell.notify_one();
+        true
     }
 }
 
@@ -159,6 +184,17 @@ impl PortShared {
         self.mail.notify_one();
     }
 
+    /// The node is gone: nobody will ever take what was said.
+    pub(super) fn abandon(&self) {
+        lock(&self.outbox).commands.clear();
+        self.close();
+    }
+
+    /// Whether the port or the node is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.outbox).closed
+    }
+
     /// Puts an event in the mailbox.
     pub(super) fn deliver(&self, event: Event) -> Result<(), Stuck> {
         if !lock(&self.mailbox).push(event)? {
@@ -193,9 +229,8 @@ impl PortShared {
         put(&mut outbox);
         let news = !std::mem::replace(&mut outbox.announced, true);
         drop(outbox);
-        if news && !self.ports.stopped.load(Ordering::Acquire) {
-            lock(&self.ports.ready).push(Arc::clone(self));
-            self.ports.bell.notify_one();
+        if news && !self.ports.announce(self) {
+            self.abandon();
         }
     }
 
@@ -228,8 +263,7 @@ impl PortShared {
 
     async fn command(self: &Arc<Self>, command: PortCommand) -> Result<(), Stopped> {
         loop {
-            self.wait_for(|outbox| outbox.commands.len() < COMMAND_QUEUE)
-                .await?;
+            self.wait_for(|outbox| outbox.commands.len() < COMMAND_QUEUE).await?;
             let outbox = lock(&self.outbox);
             if outbox.closed {
                 return Err(Stopped);
@@ -263,12 +297,11 @@ impl Drop for PortGuard {
 }
 
 impl Port {
-    pub(super) fn new(shared: Arc<PortShared>, events: mpsc::Receiver<Event>) -> Self {
-        Self {
-            sender: PortSender(Arc::clone(&shared)),
-            events,
-            _guard: PortGuard(shared),
-        }
+    /// Opens a port: what it says first is that it is there, so that nothing can overtake that.
+    pub(super) fn open(shared: Arc<PortShared>, key: IdentityKey) -> Self {
+        let (to, events) = mpsc::channel(EVENT_CHANNEL);
+        shared.say_now(PortCommand::Open(key, to));
+        Self { sender: PortSender(Arc::clone(&shared)), events, _guard: PortGuard(shared) }
     }
 }
 
@@ -314,9 +347,7 @@ impl PortSender {
 
     /// Lays a trail to `target` and keeps one. Trails come as events, or `ConnectFailed` does.
     pub async fn connect(&self, connection: ConnectionId, target: Address) -> Result<(), Stopped> {
-        self.0
-            .command(PortCommand::Connect(connection, target))
-            .await
+        self.0.command(PortCommand::Connect(connection, target)).await
     }
 
     /// The connection is not wanted any more. Never waits, never lost.
@@ -356,8 +387,6 @@ impl PortSender {
 
     /// Resolves when [`Self::try_send`] has room (again).
     pub async fn writable(&self) -> Result<(), Stopped> {
-        self.0
-            .wait_for(|outbox| outbox.packet_bytes < PACKET_QUEUE_BYTES)
-            .await
+        self.0.wait_for(|outbox| outbox.packet_bytes < PACKET_QUEUE_BYTES).await
     }
 }

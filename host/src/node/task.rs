@@ -22,8 +22,8 @@ use super::{
     trails::Trails,
 };
 use crate::link::{
-    self, CloseCode, DialError, Established, FromLink, LinkEnd, LinkHandle, NodeKey, NodeSecret,
-    PeerAddress,
+    self, Bound, CloseCode, DialError, Established, FromLink, LinkEnd, LinkHandle, NodeKey, NodeSecret, PeerAddress,
+    Released,
 };
 
 /// Batches from links that wait for the node: at most some 90 KB each, so 6 MB. Links wait when it is full.
@@ -61,6 +61,8 @@ pub(super) struct Node {
     network: NetworkId,
     started: Instant,
     endpoint: Endpoint,
+    /// Tells when the socket is closed.
+    released: Option<Released>,
     router: Router,
     neighbours: Neighbours,
     links: BTreeMap<LinkId, Link>,
@@ -82,7 +84,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.ports.stop();
         for port in self.open.values() {
-            port.close();
+            port.abandon();
         }
     }
 }
@@ -113,8 +115,10 @@ impl Node {
             no_route_after: config.no_route_after,
         };
         let (to_node, inbox) = mpsc::channel(INBOX);
+        let Bound { endpoint, released } = link::bind(&config.key, config.listen)?;
         Ok(Self {
-            endpoint: link::bind(&config.key, config.listen)?,
+            endpoint,
+            released: Some(released),
             key: config.key,
             network: config.network,
             started,
@@ -135,15 +139,19 @@ impl Node {
 
     /// Runs until it is told to stop, or nobody is left who could tell it anything.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Command>) {
-        let accepting = tokio::spawn(link::accept(
-            self.endpoint.clone(),
-            self.network,
-            self.to_node.clone(),
-        ));
+        let accepting = tokio::spawn(link::accept(self.endpoint.clone(), self.network, self.to_node.clone()));
         let ports = Arc::clone(&self.ports);
         let mut batches = Vec::with_capacity(TAKE);
         let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+        // Whether all handles are gone, so that only ports can still want something.
+        let mut orphaned = false;
         let stopped = loop {
+            if orphaned {
+                self.hear_ports();
+                if self.open.is_empty() {
+                    break None;
+                }
+            }
             let deadline = self.settle();
             if timer.deadline() != deadline.into() {
                 timer.as_mut().reset(deadline.into());
@@ -151,19 +159,14 @@ impl Node {
             tokio::select! {
                 _ = self.inbox.recv_many(&mut batches, TAKE) => {
                     for batch in batches.drain(..) {
-                        self.from_link(batch);
+                        self.hear_link(batch);
                     }
                 }
-                () = ports.rung() => self.from_ports(),
-                request = requests.recv() => match request {
+                () = ports.rung() => self.hear_ports(),
+                request = requests.recv(), if !orphaned => match request {
                     Some(Command::Stop(done)) => break Some(done),
                     Some(request) => self.request(request),
-                    None if self.open.is_empty() => break None,
-                    // Only ports are left: they ring.
-                    None => {
-                        ports.rung().await;
-                        self.from_ports();
-                    }
+                    None => orphaned = true,
                 },
                 Some(dialled) = self.dials.join_next() => match dialled {
                     Ok((key, outcome)) => self.dialled(key, outcome),
@@ -173,7 +176,13 @@ impl Node {
             }
         };
         accepting.abort();
+        self.dials.shutdown().await;
         self.leave().await;
+        let released = self.released.take();
+        drop(self);
+        if let Some(released) = released {
+            released.wait(LEAVE_TIMEOUT).await;
+        }
         if let Some(done) = stopped {
             // Fails only if nobody waits any more.
             let _ = done.send(());
@@ -184,11 +193,7 @@ impl Node {
     fn settle(&mut self) -> Instant {
         let at = Instant::now();
         let now = now(self.started);
-        if self
-            .router
-            .next_deadline()
-            .is_some_and(|deadline| deadline <= now.instant)
-        {
+        if self.router.next_deadline().is_some_and(|deadline| deadline <= now.instant) {
             self.router.tick(now);
         }
         self.hand_out();
@@ -197,10 +202,7 @@ impl Node {
         for peer in self.neighbours.due(at) {
             self.dial(peer);
         }
-        let router = self
-            .router
-            .next_deadline()
-            .and_then(|deadline| self.started.checked_add(deadline.since_origin()));
+        let router = self.router.next_deadline().and_then(|deadline| self.started.checked_add(deadline.since_origin()));
         let deadlines = [router, self.neighbours.next_deadline(), self.load_due];
         deadlines.into_iter().flatten().fold(at + FAR, Instant::min)
     }
@@ -221,11 +223,7 @@ impl Node {
                 }
                 Output::Event { port, event } => self.event(port, event),
                 Output::Violation { link, violation } => {
-                    self.end_link(
-                        link,
-                        CloseCode::Violation(violation),
-                        LinkEnd::Violation(violation),
-                    );
+                    self.end_link(link, CloseCode::Violation(violation), LinkEnd::Violation(violation));
                 }
             }
         }
@@ -279,7 +277,7 @@ impl Node {
         }
     }
 
-    fn from_link(&mut self, news: FromLink) {
+    fn hear_link(&mut self, news: FromLink) {
         match news {
             FromLink::Frames { link, frames } => {
                 let now = now(self.started);
@@ -301,9 +299,7 @@ impl Node {
             Admission::Keep { instead_of } => instead_of,
             Admission::Refuse(code) => {
                 established.connection.close(code.code().into(), b"");
-                return self
-                    .neighbours
-                    .dial_failed(key, code.to_string(), at, chance());
+                return self.neighbours.dial_failed(key, code.to_string(), at, chance());
             }
         };
         if let Some(old) = instead_of {
@@ -312,24 +308,9 @@ impl Node {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         let handle = link::spawn(id, established, self.network, self.to_node.clone());
-        self.links.insert(
-            id,
-            Link {
-                handle,
-                key,
-                initiator,
-                pending: Vec::new(),
-                level: 0,
-            },
-        );
+        self.links.insert(id, Link { handle, key, initiator, pending: Vec::new(), level: 0 });
         self.neighbours.up(key, id, initiator, at);
-        self.handle(
-            Input::LinkUp {
-                link: id,
-                initiator,
-            },
-            now(self.started),
-        );
+        self.handle(Input::LinkUp { link: id, initiator }, now(self.started));
         tracing::info!(links = self.links.len(), "a link is up");
     }
 
@@ -348,14 +329,7 @@ impl Node {
             return;
         };
         let offence = matches!(end, LinkEnd::Violation(_) | LinkEnd::Quic);
-        self.neighbours.down(
-            link.key,
-            id,
-            end.to_string(),
-            offence,
-            Instant::now(),
-            chance(),
-        );
+        self.neighbours.down(link.key, id, end.to_string(), offence, Instant::now(), chance());
         tracing::info!(reason = %end, links = self.links.len(), "a link has ended");
     }
 
@@ -369,12 +343,7 @@ impl Node {
 
     fn dial(&mut self, peer: PeerAddress) {
         let (endpoint, secret, network) = (self.endpoint.clone(), self.key.clone(), self.network);
-        self.dials.spawn(async move {
-            (
-                peer.key,
-                link::dial(&endpoint, &secret, network, &peer).await,
-            )
-        });
+        self.dials.spawn(async move { (peer.key, link::dial(&endpoint, &secret, network, &peer).await) });
     }
 
     fn dialled(&mut self, key: NodeKey, outcome: Result<Established, DialError>) {
@@ -382,14 +351,13 @@ impl Node {
             Ok(established) => self.established(established),
             Err(error) => {
                 tracing::debug!(%error, "an attempt to dial came to nothing");
-                self.neighbours
-                    .dial_failed(key, error.to_string(), Instant::now(), chance());
+                self.neighbours.dial_failed(key, error.to_string(), Instant::now(), chance());
             }
         }
     }
 
     /// Takes what ports have said: commands first, then packets.
-    fn from_ports(&mut self) {
+    fn hear_ports(&mut self) {
         let mut said = Outbox::default();
         for port in self.ports.take_ready() {
             port.take(&mut said);
@@ -406,16 +374,17 @@ impl Node {
     fn port_command(&mut self, shared: &Arc<PortShared>, command: PortCommand, now: Now) {
         let port = shared.id;
         let input = match command {
+            PortCommand::Open(key, events) => {
+                tokio::spawn(Arc::clone(shared).carry(events));
+                self.open.insert(port, Arc::clone(shared));
+                Input::OpenPort { port, key }
+            }
             PortCommand::Listen(listening) => Input::Listen { port, listening },
             PortCommand::Subscribe(topic) => Input::Subscribe { port, topic },
             PortCommand::Unsubscribe(topic) => Input::Unsubscribe { port, topic },
             PortCommand::Broadcast(topic, body) => Input::Broadcast { port, topic, body },
             PortCommand::Letter(to, sealed) => Input::Letter { port, to, sealed },
-            PortCommand::Connect(connection, target) => Input::Connect {
-                port,
-                connection,
-                target,
-            },
+            PortCommand::Connect(connection, target) => Input::Connect { port, connection, target },
             PortCommand::Disconnect(connection) => Input::Disconnect { connection },
             PortCommand::CloseTrail(trail) => {
                 self.trails.close(trail);
@@ -442,12 +411,6 @@ impl Node {
         let at = Instant::now();
         // Replies fail only if nobody waits for them any more.
         match request {
-            Command::OpenPort(shared, key, events) => {
-                tokio::spawn(Arc::clone(&shared).carry(events));
-                let port = shared.id;
-                self.open.insert(port, shared);
-                self.handle(Input::OpenPort { port, key }, now(self.started));
-            }
             Command::Status(reply) => drop(reply.send(self.status(at))),
             Command::AddPeer(peer, reply) => drop(reply.send(self.neighbours.add(peer, at))),
             Command::RemovePeer(key, reply) => {
@@ -486,10 +449,7 @@ impl Node {
     }
 
     fn status(&self, at: Instant) -> Status {
-        let mut ports = PortsStatus {
-            open: self.open.len() as u64,
-            ..self.closed_ports
-        };
+        let mut ports = PortsStatus { open: self.open.len() as u64, ..self.closed_ports };
         for port in self.open.values() {
             ports.lost_messages += port.lost_messages.load(Ordering::Relaxed);
             ports.lost_packets += port.lost_packets.load(Ordering::Relaxed);
@@ -497,47 +457,35 @@ impl Node {
         let unbound = ([0, 0, 0, 0], 0).into();
         Status {
             key: self.key.key(),
-            network: self
-                .network
-                .0
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            network: self.network.0.iter().map(|byte| format!("{byte:02x}")).collect(),
             // A socket that is bound has an address.
             listen: self.endpoint.local_addr().unwrap_or(unbound),
             uptime_s: at.saturating_duration_since(self.started).as_secs(),
             neighbours: self.neighbour_statuses(at),
-            remotes: self
-                .links
-                .values()
-                .map(|link| link.handle.remote_address())
-                .collect(),
+            remotes: self.links.values().map(|link| link.handle.remote_address()).collect(),
             router: self.router.counters(),
             ports,
         }
     }
 
     fn neighbour_statuses(&self, at: Instant) -> Vec<NeighbourStatus> {
-        let status =
-            |(key, neighbour): (&NodeKey, &super::neighbours::Neighbour)| NeighbourStatus {
-                key: *key,
-                dialled_at: neighbour.peer.as_ref().map(PeerAddress::place),
-                state: match neighbour.state {
-                    State::Up { .. } => NeighbourState::Up,
-                    _ if neighbour.banned_until.is_some_and(|until| at < until) => {
-                        NeighbourState::Banned
-                    }
-                    State::Dialling => NeighbourState::Dialling,
-                    State::Waiting { .. } => NeighbourState::BackingOff,
-                    State::Down => NeighbourState::Down,
-                },
-                since_s: at.saturating_duration_since(neighbour.since).as_secs(),
-                last_end: neighbour.last_end.clone(),
-                link: match neighbour.state {
-                    State::Up { link, .. } => self.links.get(&link).map(link_status),
-                    _ => None,
-                },
-            };
+        let status = |(key, neighbour): (&NodeKey, &super::neighbours::Neighbour)| NeighbourStatus {
+            key: *key,
+            dialled_at: neighbour.peer.as_ref().map(PeerAddress::place),
+            state: match neighbour.state {
+                State::Up { .. } => NeighbourState::Up,
+                _ if neighbour.banned_until.is_some_and(|until| at < until) => NeighbourState::Banned,
+                State::Dialling => NeighbourState::Dialling,
+                State::Waiting { .. } => NeighbourState::BackingOff,
+                State::Down => NeighbourState::Down,
+            },
+            since_s: at.saturating_duration_since(neighbour.since).as_secs(),
+            last_end: neighbour.last_end.clone(),
+            link: match neighbour.state {
+                State::Up { link, .. } => self.links.get(&link).map(link_status),
+                _ => None,
+            },
+        };
         self.neighbours.iter().map(status).collect()
     }
 }
@@ -556,8 +504,6 @@ fn link_status(link: &Link) -> LinkStatus {
 fn now(started: Instant) -> Now {
     Now {
         instant: mute_core::Instant::from_origin(started.elapsed()),
-        unix_s: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs()),
+        unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
     }
 }

@@ -46,22 +46,12 @@ fn charge(packet: &Packet) -> usize {
 impl Trails {
     /// A trail was laid to this port.
     pub(super) fn open(&mut self, trail: TrailId, port: Arc<PortShared>) {
-        self.routes.insert(
-            trail,
-            Route {
-                port,
-                to: To::Held(Vec::new()),
-            },
-        );
+        self.routes.insert(trail, Route { port, to: To::Held(Vec::new()) });
     }
 
     /// A trail has ended: its receiver hears the end of its packets.
     pub(super) fn close(&mut self, trail: TrailId) {
-        if let Some(Route {
-            to: To::Held(packets),
-            ..
-        }) = self.routes.remove(&trail)
-        {
+        if let Some(Route { to: To::Held(packets), .. }) = self.routes.remove(&trail) {
             self.held_bytes -= packets.iter().map(charge).sum::<usize>();
         }
     }
@@ -69,29 +59,15 @@ impl Trails {
     /// A port is gone, and its trails with it.
     pub(super) fn close_port(&mut self, port: &Arc<PortShared>) {
         let of_port = |route: &Route| Arc::ptr_eq(&route.port, port);
-        let gone: Vec<_> = self
-            .routes
-            .iter()
-            .filter(|(_, route)| of_port(route))
-            .map(|(trail, _)| *trail)
-            .collect();
+        let gone: Vec<_> = self.routes.iter().filter(|(_, route)| of_port(route)).map(|(trail, _)| *trail).collect();
         for trail in gone {
             self.close(trail);
         }
     }
 
     /// The port says where a trail's packets go.
-    pub(super) fn route(
-        &mut self,
-        trail: TrailId,
-        port: &Arc<PortShared>,
-        to: mpsc::Sender<Packet>,
-    ) {
-        let Some(route) = self
-            .routes
-            .get_mut(&trail)
-            .filter(|route| Arc::ptr_eq(&route.port, port))
-        else {
+    pub(super) fn route(&mut self, trail: TrailId, port: &Arc<PortShared>, to: mpsc::Sender<Packet>) {
+        let Some(route) = self.routes.get_mut(&trail).filter(|route| Arc::ptr_eq(&route.port, port)) else {
             return;
         };
         if let To::Held(packets) = std::mem::replace(&mut route.to, To::Receiver(to)) {
@@ -136,21 +112,12 @@ mod tests {
     use crate::node::port::Ports;
 
     fn port() -> Arc<PortShared> {
-        let place = Arc::new(Semaphore::new(1))
-            .try_acquire_owned()
-            .expect("a place");
-        Arc::new(PortShared::new(
-            PortId(1),
-            Arc::new(Ports::default()),
-            place,
-        ))
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place");
+        Arc::new(PortShared::new(PortId(1), Arc::new(Ports::default()), place))
     }
 
     fn packet(length: usize) -> Packet {
-        Packet {
-            ecn: Ecn::Capable0,
-            body: Bytes::from(vec![0; length]),
-        }
+        Packet { ecn: Ecn::Capable0, body: Bytes::from(vec![0; length]) }
     }
 
     #[test]
@@ -169,9 +136,7 @@ mod tests {
             trails.deliver(trail, packet(length));
         }
         assert_eq!(port.lost_packets.load(Ordering::Relaxed), 2);
-        let lengths: Vec<_> = std::iter::from_fn(|| receiver.try_recv().ok())
-            .map(|packet| packet.body.len())
-            .collect();
+        let lengths: Vec<_> = std::iter::from_fn(|| receiver.try_recv().ok()).map(|packet| packet.body.len()).collect();
         assert_eq!(lengths, [16 << 10, 16 << 10, 16 << 10, 16 << 10, 1]);
         trails.close(trail);
         assert!(receiver.is_closed());

@@ -42,11 +42,18 @@ struct PendingSeek {
     id: MessageId,
     secret: StaticSecret,
     /// The key of the day, which signs this end's Keeps.
-    key: Box<IdentityKey>,
+    key: IdentityKey,
     expires: Instant,
 }
 
 impl Connection {
+    /// The trails that carry it.
+    pub(super) fn trails(&self) -> impl Iterator<Item = TrailId> {
+        self.trail
+            .into_iter()
+            .chain(self.old.map(|(trail, _)| trail))
+    }
+
     fn due(&self) -> Instant {
         let old = self.old.map(|(_, until)| until);
         [self.fails_at, old]
@@ -107,11 +114,7 @@ impl Router {
         if let Some(port) = self.ports.get_mut(&connection.port) {
             port.connections -= 1;
         }
-        for trail in connection
-            .trail
-            .into_iter()
-            .chain(connection.old.map(|(trail, _)| trail))
-        {
+        for trail in connection.trails() {
             self.close_trail(trail);
         }
     }
@@ -209,7 +212,7 @@ impl Router {
 
     /// The key of the day for Seeks of `port` for `target`: by it the target's answers and relays' scent find one seeker, and nobody the
     /// identity.
-    fn seek_key(&self, port: PortId, target: Address) -> Option<Box<IdentityKey>> {
+    fn seek_key(&self, port: PortId, target: Address) -> Option<IdentityKey> {
         let identity = &self.ports.get(&port)?.key;
         let base =
             zeroize::Zeroizing::new(blake3::derive_key("mute/1 seek key", &*identity.seed()));
@@ -217,7 +220,7 @@ impl Router {
         hasher.update(&target.0);
         hasher.update(&(self.now.unix_s / (24 * 60 * 60)).to_be_bytes());
         let seed = zeroize::Zeroizing::new(*hasher.finalize().as_bytes());
-        Some(Box::new(IdentityKey::from_seed(&seed)))
+        Some(IdentityKey::from_seed(&seed))
     }
 
     /// The wait after a try, doubled each time, a quarter more or less by chance.
@@ -268,7 +271,7 @@ impl Router {
         }
         let role = Role::Seeker { connection: id };
         self.ends
-            .insert(trail, End::new(port, binding, owner, role, key));
+            .insert(trail, End::new(port, binding, owner, role, Some(key)));
         self.counters.trails.delivered += 1;
         self.event(
             port,

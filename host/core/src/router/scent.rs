@@ -242,6 +242,30 @@ impl Scent {
         self.rows.len()
     }
 
+    /// Panics if the rows and their order differ, or a row names a hop that is gone.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn assert_consistent(&self, alive: &dyn Fn(Hop) -> bool) {
+        let ordered: usize = self.order.values().map(BTreeSet::len).sum();
+        assert_eq!(ordered, self.rows.len());
+        for (address, row) in &self.rows {
+            let key = (row.live > 0, row.touched, *address);
+            assert!(
+                self.order
+                    .get(&row.charged)
+                    .is_some_and(|order| order.contains(&key))
+            );
+            assert!(
+                row.entries.len() <= MAX_ROW_ENTRIES
+                    && row.entries.iter().any(|entry| entry.hop == row.charged)
+            );
+            assert!(
+                row.entries
+                    .iter()
+                    .all(|entry| alive(entry.hop) && entry.strength <= STRONGEST)
+            );
+        }
+    }
+
     /// The strength of `address` through `hop`, for tests.
     #[cfg(test)]
     pub(crate) fn strength(&self, address: Address, hop: Hop) -> Option<u32> {

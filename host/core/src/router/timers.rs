@@ -71,6 +71,11 @@ impl Timers {
         Some(timer)
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.at.contains_key(&timer)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.due.len()
     }

@@ -211,6 +211,37 @@ impl<K: Body> Signed<K, Unverified> {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+impl<K: Body> Signed<K, Unverified> {
+    /// A message that `author` did not sign.
+    pub(crate) fn unsigned(
+        network: NetworkId,
+        author: Address,
+        stamp: Stamp,
+        fields: &[&[u8]],
+    ) -> Result<Self, DecodeError> {
+        let mut bytes = head::<K>(network, author, stamp, fields);
+        bytes.put_bytes(0, SIGNATURE);
+        Self::read(bytes.freeze())
+    }
+}
+
+/// Everything but the signature, with room for it.
+fn head<K: Body>(network: NetworkId, author: Address, stamp: Stamp, fields: &[&[u8]]) -> BytesMut {
+    let length: usize = fields.iter().map(|field| field.len()).sum();
+    let mut bytes = BytesMut::with_capacity(SIGNED_OVERHEAD + length);
+    bytes.put_slice(PREFIX);
+    bytes.put_slice(&network.0);
+    bytes.put_u8(K::KIND);
+    bytes.put_slice(&author.0);
+    bytes.put_u32(stamp.minute);
+    bytes.put_u64(stamp.random);
+    for field in fields {
+        bytes.put_slice(field);
+    }
+    bytes
+}
+
 impl<K: Body> Signed<K, Verified> {
     /// Makes and signs a message whose own fields are `fields`, one after the other.
     ///
@@ -222,17 +253,7 @@ impl<K: Body> Signed<K, Verified> {
         stamp: Stamp,
         fields: &[&[u8]],
     ) -> Result<Self, DecodeError> {
-        let length: usize = fields.iter().map(|field| field.len()).sum();
-        let mut bytes = BytesMut::with_capacity(SIGNED_OVERHEAD + length);
-        bytes.put_slice(PREFIX);
-        bytes.put_slice(&network.0);
-        bytes.put_u8(K::KIND);
-        bytes.put_slice(&key.address().0);
-        bytes.put_u32(stamp.minute);
-        bytes.put_u64(stamp.random);
-        for field in fields {
-            bytes.put_slice(field);
-        }
+        let mut bytes = head::<K>(network, key.address(), stamp, fields);
         let signature = key.sign(&bytes);
         bytes.put_slice(&signature);
         Ok(Signed::read(bytes.freeze())?.in_state())

@@ -286,7 +286,7 @@ fn heavy_loss_makes_the_seeker_find_another_way() {
         network.passes = Box::new(move |a, b, frame| {
             let data = matches!(frame, Frame::Data { .. }) && (a, b) == (from, to);
             counting.set(counting.get() + u32::from(data));
-            !data || counting.get() % 10 == 0
+            !data || counting.get().is_multiple_of(10)
         });
         let (ours, theirs) = (network.last_trail(0, false), network.last_trail(2, true));
         for _ in 0..130 * 10 {

@@ -14,24 +14,24 @@ use mute_core::{
 
 use crate::network::{NETWORK, NO_ROUTE_AFTER, PORT};
 
-pub const START_UNIX_S: u64 = 1_800_000_037;
+const START_UNIX_S: u64 = 1_800_000_037;
 
-pub struct Lone {
-    pub router: Router,
-    pub clock: Duration,
+pub(crate) struct Lone {
+    pub(crate) router: Router,
+    pub(crate) clock: Duration,
     random: u64,
 }
 
 /// What the router wanted done.
 #[derive(Default)]
-pub struct Done {
-    pub sent: Vec<(LinkId, Hop, Frame<Verified>)>,
-    pub events: Vec<(PortId, Event)>,
-    pub violations: Vec<(LinkId, Violation)>,
+pub(crate) struct Done {
+    pub(crate) sent: Vec<(LinkId, Hop, Frame<Verified>)>,
+    pub(crate) events: Vec<(PortId, Event)>,
+    pub(crate) violations: Vec<(LinkId, Violation)>,
 }
 
 impl Done {
-    pub fn closes(&self) -> Vec<(LinkId, Label)> {
+    pub(crate) fn closes(&self) -> Vec<(LinkId, Label)> {
         let close = |frame: &Frame<Verified>| match frame {
             Frame::Close { label } => Some(*label),
             _ => None,
@@ -42,7 +42,7 @@ impl Done {
             .collect()
     }
 
-    pub fn to(&self, link: u64) -> Vec<&Frame<Verified>> {
+    pub(crate) fn to(&self, link: u64) -> Vec<&Frame<Verified>> {
         self.sent
             .iter()
             .filter(|(at, _, _)| *at == LinkId(link))
@@ -50,7 +50,7 @@ impl Done {
             .collect()
     }
 
-    pub fn trail_label(&self) -> Option<(LinkId, Label)> {
+    pub(crate) fn trail_label(&self) -> Option<(LinkId, Label)> {
         self.sent.iter().find_map(|(link, _, frame)| match frame {
             Frame::Trail { label, .. } => Some((*link, *label)),
             _ => None,
@@ -58,17 +58,17 @@ impl Done {
     }
 }
 
-pub fn key(seed: u8) -> IdentityKey {
+pub(crate) fn key(seed: u8) -> IdentityKey {
     IdentityKey::from_seed(&[seed; 32])
 }
 
 /// The identity of the router's own port.
-pub const OWN: u8 = 200;
+pub(crate) const OWN: u8 = 200;
 
 impl Lone {
     /// A router with these links, none of which it dialled, and a listening port.
-    pub fn new(links: u64) -> Self {
-        let mut lone = Self::bare(START_UNIX_S);
+    pub(crate) fn new(links: u64) -> Self {
+        let mut lone = Self::bare();
         for link in 0..links {
             lone.input(Input::LinkUp {
                 link: LinkId(link),
@@ -86,7 +86,7 @@ impl Lone {
         lone
     }
 
-    pub fn bare(_start: u64) -> Self {
+    fn bare() -> Self {
         let config = RouterConfig {
             network: NETWORK,
             seed: [1; 32],
@@ -104,27 +104,27 @@ impl Lone {
         }
     }
 
-    pub fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now {
             instant: Instant::from_origin(self.clock),
             unix_s: START_UNIX_S + self.clock.as_secs(),
         }
     }
 
-    pub fn input(&mut self, input: Input) -> Done {
+    pub(crate) fn input(&mut self, input: Input) -> Done {
         let now = self.now();
         self.router.handle(input, now);
         self.drain()
     }
 
-    pub fn frame(&mut self, link: u64, frame: Frame<Verified>) -> Done {
+    pub(crate) fn frame(&mut self, link: u64, frame: Frame<Verified>) -> Done {
         self.input(Input::Frame {
             link: LinkId(link),
             frame,
         })
     }
 
-    pub fn run(&mut self, time: Duration) -> Done {
+    pub(crate) fn run(&mut self, time: Duration) -> Done {
         let until = self.clock + time;
         let mut done = Done::default();
         while let Some(due) = self
@@ -160,46 +160,44 @@ impl Lone {
         done
     }
 
-    pub fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> Counters {
         self.router.counters()
     }
 
-    pub fn stamp(&mut self) -> Stamp {
-        self.stamp_at(0)
-    }
-
-    /// A stamp so many minutes from now.
-    pub fn stamp_at(&mut self, minutes: i64) -> Stamp {
+    pub(crate) fn stamp(&mut self) -> Stamp {
         self.random += 1;
-        let minute = (self.now().unix_s / 60) as i64 + minutes;
         Stamp {
-            minute: minute as u32,
+            minute: (self.now().unix_s / 60) as u32,
             random: self.random,
         }
     }
 
-    pub fn flood(&mut self, author: &IdentityKey) -> Signed<Flood, Verified> {
+    pub(crate) fn flood(&mut self, author: &IdentityKey) -> Signed<Flood, Verified> {
         let stamp = self.stamp();
         Signed::<Flood, _>::sign(NETWORK, author, stamp, mute_core::Topic([0; 16]), b"?")
             .expect("it fits")
     }
 
-    pub fn letter(&mut self, author: &IdentityKey, to: Address) -> Signed<Letter, Verified> {
+    pub(crate) fn letter(&mut self, author: &IdentityKey, to: Address) -> Signed<Letter, Verified> {
         let stamp = self.stamp();
         Signed::<Letter, _>::sign(NETWORK, author, stamp, to, b"sealed").expect("it fits")
     }
 
-    pub fn seek(&mut self, author: &IdentityKey, target: Address) -> Signed<Seek, Verified> {
+    pub(crate) fn seek(&mut self, author: &IdentityKey, target: Address) -> Signed<Seek, Verified> {
         let stamp = self.stamp();
         Signed::<Seek, _>::sign(NETWORK, author, stamp, target, &[9; 32]).expect("it fits")
     }
 
-    pub fn trail(&mut self, owner: &IdentityKey, seek: MessageId) -> Signed<Trail, Verified> {
+    pub(crate) fn trail(
+        &mut self,
+        owner: &IdentityKey,
+        seek: MessageId,
+    ) -> Signed<Trail, Verified> {
         let stamp = self.stamp();
         Signed::<Trail, _>::sign(NETWORK, owner, stamp, seek, &[9; 32]).expect("it fits")
     }
 
-    pub fn keep(
+    pub(crate) fn keep(
         &mut self,
         end: &IdentityKey,
         seek: MessageId,
@@ -216,7 +214,7 @@ impl Lone {
 
     /// A Seek that came by link 0 and a Trail that comes by link 1: bound between them. Gives the Seek's id and the labels
     /// towards the seeker and the owner.
-    pub fn bind(&mut self, seeker: u8, owner: u8, label: u64) -> (MessageId, Label, Label) {
+    pub(crate) fn bind(&mut self, seeker: u8, owner: u8, label: u64) -> (MessageId, Label, Label) {
         let seek = self.seek(&key(seeker), key(owner).address());
         let id = seek.id();
         self.frame(0, flooded(seek));
@@ -234,14 +232,14 @@ impl Lone {
     }
 }
 
-pub fn flooded(message: Signed<Seek, Verified>) -> Frame<Verified> {
+pub(crate) fn flooded(message: Signed<Seek, Verified>) -> Frame<Verified> {
     Frame::Seek {
         mode: SeekMode::Flood(Phase::Counted(1)),
         message,
     }
 }
 
-pub fn data(label: Label, body: &'static [u8]) -> Frame<Verified> {
+pub(crate) fn data(label: Label, body: &'static [u8]) -> Frame<Verified> {
     Frame::Data {
         label,
         ecn: Ecn::NotCapable,
@@ -249,7 +247,7 @@ pub fn data(label: Label, body: &'static [u8]) -> Frame<Verified> {
     }
 }
 
-pub fn closed(done: &Done) -> Vec<Close> {
+pub(crate) fn closed(done: &Done) -> Vec<Close> {
     done.events
         .iter()
         .filter_map(|(_, event)| match event {

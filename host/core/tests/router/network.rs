@@ -10,51 +10,50 @@ use mute_core::{
     wire::{Decoded, Frame, FrameReader, Verified, decode_frame},
 };
 
-pub const NETWORK: NetworkId = NetworkId([7; 16]);
-pub const NO_ROUTE_AFTER: Duration = Duration::from_secs(30);
+pub(crate) const NETWORK: NetworkId = NetworkId([7; 16]);
+pub(crate) const NO_ROUTE_AFTER: Duration = Duration::from_secs(30);
 const DELAY: Duration = Duration::from_millis(10);
 /// Not at the start of a minute, nor of a day.
 const START_UNIX_S: u64 = 1_800_000_037;
 
+/// Whether a frame from one node to another arrives.
+type Fault = dyn FnMut(usize, usize, &Frame<Verified>) -> bool;
+
 /// What a node's port learned, and when.
-pub struct Happened {
-    pub at: Duration,
-    pub node: usize,
-    pub port: PortId,
-    pub event: Event,
+pub(crate) struct Happened {
+    pub(crate) at: Duration,
+    pub(crate) node: usize,
+    pub(crate) port: PortId,
+    pub(crate) event: Event,
 }
 
-enum Delivery {
-    Frame(usize, LinkId, Bytes),
-}
-
-pub struct Network {
-    pub nodes: Vec<Option<Router>>,
+pub(crate) struct Network {
+    pub(crate) nodes: Vec<Option<Router>>,
     clock: Duration,
-    in_flight: BTreeMap<(Duration, u64), Delivery>,
+    in_flight: BTreeMap<(Duration, u64), (usize, LinkId, Bytes)>,
     wires: BTreeMap<(usize, LinkId), (usize, LinkId)>,
-    pub happened: Vec<Happened>,
+    pub(crate) happened: Vec<Happened>,
     trace: blake3::Hasher,
     seed: u8,
     next: u64,
     /// Frames that this says no to are lost; for faults.
-    pub passes: Box<dyn FnMut(usize, usize, &Frame<Verified>) -> bool>,
+    pub(crate) passes: Box<Fault>,
 }
 
 /// The identity of a node's port.
-pub fn identity(node: usize) -> IdentityKey {
+pub(crate) fn identity(node: usize) -> IdentityKey {
     IdentityKey::from_seed(&[node as u8 + 1; 32])
 }
 
-pub fn address(node: usize) -> Address {
+pub(crate) fn address(node: usize) -> Address {
     identity(node).address()
 }
 
 /// Every node has one port, of this name.
-pub const PORT: PortId = PortId(1);
+pub(crate) const PORT: PortId = PortId(1);
 
 impl Network {
-    pub fn new(nodes: usize, seed: u8) -> Self {
+    pub(crate) fn new(nodes: usize, seed: u8) -> Self {
         let mut network = Self {
             nodes: Vec::new(),
             clock: Duration::ZERO,
@@ -74,7 +73,7 @@ impl Network {
     }
 
     /// Starts a node (again): a router that knows nothing yet, with one listening port.
-    pub fn start(&mut self, node: usize) {
+    pub(crate) fn start(&mut self, node: usize) {
         let mut seed = [self.seed; 32];
         seed[0] = node as u8;
         seed[1] = self.clock.as_secs() as u8;
@@ -101,7 +100,7 @@ impl Network {
         );
     }
 
-    pub fn line(nodes: usize, seed: u8) -> Self {
+    pub(crate) fn line(nodes: usize, seed: u8) -> Self {
         let mut network = Self::new(nodes, seed);
         for node in 1..nodes {
             network.link(node - 1, node);
@@ -109,13 +108,13 @@ impl Network {
         network
     }
 
-    pub fn ring(nodes: usize, seed: u8) -> Self {
+    pub(crate) fn ring(nodes: usize, seed: u8) -> Self {
         let mut network = Self::line(nodes, seed);
         network.link(nodes - 1, 0);
         network
     }
 
-    pub fn grid(width: usize, height: usize, seed: u8) -> Self {
+    pub(crate) fn grid(width: usize, height: usize, seed: u8) -> Self {
         let mut network = Self::new(width * height, seed);
         for y in 0..height {
             for x in 0..width {
@@ -131,7 +130,7 @@ impl Network {
         network
     }
 
-    pub fn link(&mut self, a: usize, b: usize) {
+    pub(crate) fn link(&mut self, a: usize, b: usize) {
         let (to_b, to_a) = (LinkId(self.number()), LinkId(self.number()));
         self.wires.insert((a, to_b), (b, to_a));
         self.wires.insert((b, to_a), (a, to_b));
@@ -152,25 +151,12 @@ impl Network {
     }
 
     /// A node vanishes: its neighbours' links go down.
-    pub fn kill(&mut self, node: usize) {
+    pub(crate) fn kill(&mut self, node: usize) {
         self.nodes[node] = None;
         let ends: Vec<_> = self
             .wires
             .iter()
             .filter(|((at, _), _)| *at == node)
-            .map(|(a, b)| (*a, *b))
-            .collect();
-        for (here, there) in ends {
-            self.cut(here, there);
-        }
-    }
-
-    /// The link between two nodes goes down.
-    pub fn unlink(&mut self, a: usize, b: usize) {
-        let ends: Vec<_> = self
-            .wires
-            .iter()
-            .filter(|((x, _), (y, _))| *x == a && *y == b)
             .map(|(a, b)| (*a, *b))
             .collect();
         for (here, there) in ends {
@@ -188,23 +174,23 @@ impl Network {
         }
     }
 
-    pub fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now {
             instant: Instant::from_origin(self.clock),
             unix_s: START_UNIX_S + self.clock.as_secs(),
         }
     }
 
-    pub fn clock(&self) -> Duration {
+    pub(crate) fn clock(&self) -> Duration {
         self.clock
     }
 
-    pub fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    pub fn input(&mut self, node: usize, input: Input) {
+    pub(crate) fn input(&mut self, node: usize, input: Input) {
         let now = self.now();
         if let Some(router) = &mut self.nodes[node] {
             router.handle(input, now);
@@ -212,14 +198,14 @@ impl Network {
         self.drain(node);
     }
 
-    pub fn counters(&self, node: usize) -> Counters {
+    pub(crate) fn counters(&self, node: usize) -> Counters {
         self.nodes[node]
             .as_ref()
             .expect("the node is alive")
             .counters()
     }
 
-    pub fn connect(&mut self, from: usize, to: usize) -> ConnectionId {
+    pub(crate) fn connect(&mut self, from: usize, to: usize) -> ConnectionId {
         let connection = ConnectionId(self.number());
         self.input(
             from,
@@ -232,7 +218,7 @@ impl Network {
         connection
     }
 
-    pub fn send(&mut self, node: usize, trail: TrailId, body: impl Into<Bytes>) {
+    pub(crate) fn send(&mut self, node: usize, trail: TrailId, body: impl Into<Bytes>) {
         self.input(
             node,
             Input::Data {
@@ -244,7 +230,7 @@ impl Network {
     }
 
     /// Lets time pass.
-    pub fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let until = self.clock + time;
         loop {
             let arrival = self.in_flight.keys().next().map(|(at, _)| *at);
@@ -266,7 +252,7 @@ impl Network {
             self.clock = self.clock.max(next);
             while let Some(((at, _), _)) = self.in_flight.first_key_value()
                 && *at <= self.clock
-                && let Some((_, Delivery::Frame(node, link, bytes))) = self.in_flight.pop_first()
+                && let Some((_, (node, link, bytes))) = self.in_flight.pop_first()
             {
                 self.arrive(node, link, bytes);
             }
@@ -337,18 +323,17 @@ impl Network {
         self.trace.update(&bytes);
         if (self.passes)(from, to, frame) {
             let key = (self.clock + DELAY, self.number());
-            self.in_flight
-                .insert(key, Delivery::Frame(to, at, bytes.freeze()));
+            self.in_flight.insert(key, (to, at, bytes.freeze()));
         }
     }
 
     /// All that the routers sent and said, as one hash.
-    pub fn trace(&self) -> String {
+    pub(crate) fn trace(&self) -> String {
         self.trace.finalize().to_hex().to_string()
     }
 
     /// The trails opened at a node, in order: with the given role.
-    pub fn opened(&self, node: usize, owner: bool) -> Vec<TrailId> {
+    pub(crate) fn opened(&self, node: usize, owner: bool) -> Vec<TrailId> {
         self.happened
             .iter()
             .filter(|happened| happened.node == node)
@@ -362,7 +347,7 @@ impl Network {
     }
 
     /// The packets that arrived at a node, in order.
-    pub fn received(&self, node: usize) -> Vec<(TrailId, Bytes)> {
+    pub(crate) fn received(&self, node: usize) -> Vec<(TrailId, Bytes)> {
         self.happened
             .iter()
             .filter(|happened| happened.node == node)
@@ -374,12 +359,12 @@ impl Network {
     }
 
     /// The last trail opened at a node.
-    pub fn last_trail(&self, node: usize, owner: bool) -> TrailId {
+    pub(crate) fn last_trail(&self, node: usize, owner: bool) -> TrailId {
         *self.opened(node, owner).last().expect("a trail was laid")
     }
 
     /// Sends from `seeker` to `owner` and back on their last trails, and checks that both arrive.
-    pub fn talk(&mut self, seeker: usize, owner: usize) {
+    pub(crate) fn talk(&mut self, seeker: usize, owner: usize) {
         let (ours, theirs) = (self.last_trail(seeker, false), self.last_trail(owner, true));
         let (question, answer) = (format!("q{}", self.number()), format!("a{}", self.number()));
         self.send(seeker, ours, question.clone());

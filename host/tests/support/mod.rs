@@ -1,0 +1,255 @@
+//! Nodes as their users have them: processes of the real program, driven by its command line.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test stops at what should not be")]
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// Far more than anything here takes: only a hang gets there.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+/// How often it is looked again.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The program under test.
+pub fn mute() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mute"));
+    command.stdin(Stdio::null()).env("NO_COLOR", "1");
+    command
+}
+
+/// What a finished command said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    pub fn from(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The command failed with this code and one clear line; the line.
+    pub fn failed(&self, code: i32) -> &str {
+        assert_eq!(self.code, code, "{self:?}");
+        let lines: Vec<&str> = self.err.lines().collect();
+        assert_eq!(lines.len(), 1, "not one line: {self:?}");
+        lines[0].strip_prefix("error: ").unwrap_or_else(|| panic!("no error line: {self:?}"))
+    }
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Said {
+    Said::from(&command.output().unwrap())
+}
+
+/// Waits until `look` finds something.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// A node in a folder of its own, killed when dropped.
+pub struct Node {
+    pub home: PathBuf,
+    process: Option<Child>,
+}
+
+impl Node {
+    /// Makes a home on a port that the system chooses.
+    pub fn init(folder: &Path, name: &str) -> Self {
+        let node = Self { home: folder.join(name), process: None };
+        let said = run(node.command().args(["init", "--listen", "127.0.0.1:0", "--network", "test"]));
+        assert_eq!(said.code, 0, "{said:?}");
+        node
+    }
+
+    /// Makes a home and runs its daemon.
+    pub fn start(folder: &Path, name: &str) -> Self {
+        let mut node = Self::init(folder, name);
+        node.spawn(&[]);
+        node
+    }
+
+    /// The program on this home.
+    pub fn command(&self) -> Command {
+        let mut command = mute();
+        command.arg("--home").arg(&self.home);
+        command
+    }
+
+    /// Runs the daemon until it answers.
+    pub fn spawn(&mut self, environment: &[(&str, &Path)]) {
+        let log = std::fs::File::create(self.home.join("stderr.log")).unwrap();
+        let mut command = self.command();
+        command.args(["run", "--with-parent"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+        command.envs(environment.iter().copied());
+        self.process = Some(command.spawn().unwrap());
+        wait_for("the start of the daemon", || {
+            let process = self.process.as_mut().unwrap();
+            let ended = process.try_wait().unwrap();
+            assert!(ended.is_none(), "the daemon ended: {}", self.stderr());
+            (run(self.command().arg("status")).code == 0).then_some(())
+        });
+    }
+
+    /// What the daemon wrote to its standard error.
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(self.home.join("stderr.log")).unwrap_or_default()
+    }
+
+    /// Kills the daemon as an accident would: SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Ends the daemon as its user would; its exit code.
+    pub fn stop(&mut self) -> i32 {
+        let said = run(self.command().arg("stop"));
+        assert_eq!(said.code, 0, "{said:?}");
+        let mut process = self.process.take().unwrap();
+        wait_for("the end of the daemon", || process.try_wait().unwrap()).code().unwrap_or(-1)
+    }
+
+    /// Closes the pipe by which a parent holds the daemon; its exit code.
+    pub fn orphan(&mut self) -> i32 {
+        let mut process = self.process.take().unwrap();
+        drop(process.stdin.take());
+        wait_for("the end of the orphan", || process.try_wait().unwrap()).code().unwrap_or(-1)
+    }
+
+    /// Runs a command on this home to its end.
+    pub fn run(&self, words: &[&str]) -> Said {
+        run(self.command().args(words))
+    }
+
+    /// Runs a command that must succeed; its JSON documents.
+    pub fn json(&self, words: &[&str]) -> Vec<Value> {
+        let said = run(self.command().arg("--json").args(words));
+        assert_eq!(said.code, 0, "{words:?}: {said:?}");
+        said.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+    }
+
+    /// `mute status --json`
+    pub fn status(&self) -> Value {
+        self.json(&["status"]).pop().unwrap()
+    }
+
+    /// How others dial this node.
+    pub fn peer(&self) -> String {
+        let node = &self.status()["node"];
+        format!("{}@{}", node["key"].as_str().unwrap(), node["listen"].as_str().unwrap())
+    }
+
+    /// Bytes of sealed packets that the node has passed on.
+    pub fn relayed(&self) -> u64 {
+        self.status()["node"]["router"]["data_bytes"]["relayed"].as_u64().unwrap()
+    }
+
+    /// How many links it has.
+    pub fn links(&self) -> usize {
+        let status = self.status();
+        let neighbours = status["node"]["neighbours"].as_array().unwrap();
+        neighbours.iter().filter(|neighbour| !neighbour["link"].is_null()).count()
+    }
+
+    /// Waits until all its plugins run.
+    pub fn wait_for_plugins(&self) {
+        wait_for("the start of the plugins", || {
+            let plugins = self.json(&["plugin", "list"]).pop().unwrap();
+            plugins.as_array().unwrap().iter().all(|plugin| plugin["state"] == "running").then_some(())
+        });
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            if std::thread::panicking() {
+                let log = self.stderr();
+                let newest: Vec<&str> = log.lines().rev().take(15).collect();
+                let _ = writeln!(std::io::stderr(), "{}:", self.home.display());
+                for line in newest.iter().rev() {
+                    let _ = writeln!(std::io::stderr(), "  {line}");
+                }
+            }
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Nodes in a row, each linked to the next; the first and the last have their plugins running.
+pub fn line(folder: &Path, names: &[&str]) -> Vec<Node> {
+    line_with(folder, names, |_| vec![])
+}
+
+/// The same, with an environment for each.
+pub fn line_with(folder: &Path, names: &[&str], environment: impl Fn(&str) -> Vec<(&'static str, PathBuf)>) -> Vec<Node> {
+    let mut nodes: Vec<Node> = names.iter().map(|name| Node::init(folder, name)).collect();
+    for (node, name) in nodes.iter_mut().zip(names) {
+        let environment = environment(name);
+        let environment: Vec<(&str, &Path)> = environment.iter().map(|(name, value)| (*name, value.as_path())).collect();
+        node.spawn(&environment);
+    }
+    for pair in nodes.windows(2) {
+        pair[0].json(&["peer", "add", &pair[1].peer()]);
+    }
+    let last = nodes.len() - 1;
+    for (place, node) in nodes.iter().enumerate() {
+        let expected = if place == 0 || place == last { 1 } else { 2 };
+        wait_for("the links", || (node.links() == expected).then_some(()));
+    }
+    nodes[0].wait_for_plugins();
+    nodes[last].wait_for_plugins();
+    nodes
+}
+
+/// Shares a file of random bytes at one node and finds it at another; its link.
+pub fn share(from: &Node, to: &Node, folder: &Path, name: &str, size: usize, words: &str) -> String {
+    std::fs::create_dir(folder).unwrap();
+    let mut bytes = vec![0; size];
+    // A generator of our own would do; the system's is there.
+    getrandom::fill(&mut bytes).unwrap();
+    std::fs::write(folder.join(name), &bytes).unwrap();
+    from.json(&["fileshare", "share", folder.to_str().unwrap()]);
+    wait_for("the search's success", || {
+        to.json(&["fileshare", "search", words, "--seconds", "2"]).iter().find_map(|hit| {
+            (hit["size"].as_u64() == Some(size as u64)).then(|| hit["link"].as_str().unwrap().to_owned())
+        })
+    })
+}
+
+/// All files under a folder.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found
+}
