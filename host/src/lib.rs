@@ -12,13 +12,15 @@ mod daemon;
 mod demo;
 /// Failures as users see them.
 pub mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 /// The folders of a node.
 pub mod home;
 pub mod link;
 pub mod node;
+pub mod overlay;
 /// What a process uses of the machine.
 mod resources;
-pub mod overlay;
 
 /// The plugins that come with this program, compiled by the build script.
 mod embedded {

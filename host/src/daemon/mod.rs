@@ -3,7 +3,6 @@
 
 mod folders;
 mod logging;
-mod network;
 mod peers;
 mod service;
 
@@ -21,7 +20,7 @@ use crate::{
     link::{BindError, NodeSecret},
     node::{self, NodeConfig, StartError},
     overlay::Overlay,
-    plugin::{Options, Plugins, Timing},
+    plugin::{Options, Plugins, Timing, network::overlay::OverlayNetwork},
     store::{FolderGrant, Store, StoreError},
 };
 
@@ -86,9 +85,13 @@ impl Daemon {
         for folder in [home.plugins_folder(), home.cache_folder(), home.downloads_folder()] {
             make_private_folder(&folder)?;
         }
-        let plugins = Plugins::start(plugin_options(&home, &config), store.clone(), Arc::new(network::Anonymous(overlay)))
-            .await
-            .map_err(|error| Error::failure(error.to_string()))?;
+        let plugins = Plugins::start(
+            plugin_options(&home, &config),
+            store.clone(),
+            Arc::new(OverlayNetwork::new(overlay, tokio::runtime::Handle::current())),
+        )
+        .await
+        .map_err(|error| Error::failure(error.to_string()))?;
         let service = Arc::new(service::Service::new(&home, &config, node.clone(), store, plugins.clone()));
         tracing::info!("the node runs");
         Ok(Self { home, node, plugins, service, server })
