@@ -134,7 +134,10 @@ const COMMENTS: &[(&str, &str)] = &[
     ("welcome", "Keys of neighbours that may dial this node; it matters with fixed-neighbours only."),
     ("fixed-neighbours", "Whether to link with peers, those of `mute peer add` and welcome only."),
     ("[log]", "What is written down."),
-    ("log.level", "off, error, warn, info, debug or trace. Nothing above debug holds an address, an IP address or content."),
+    (
+        "log.level",
+        "off, error, warn, info, debug or trace. Nothing above debug holds an address, an IP address or content.",
+    ),
     ("log.file", "Whether to write to mute.log in the data folder as well as to the terminal."),
 ];
 
@@ -144,7 +147,8 @@ impl Config {
         let plain = toml::to_string(self).unwrap_or_default();
         let plain = plain.trim_end().strip_suffix("[plugins]").unwrap_or(&plain);
         let mut section = String::new();
-        let mut file = String::from("# Configuration of a MUTE node. Every key may be left out; these are its values.\n");
+        let mut file =
+            String::from("# Configuration of a MUTE node. Every key may be left out; these are its values.\n");
         for line in plain.lines().filter(|line| !line.is_empty()) {
             let name = match line.strip_prefix('[') {
                 Some(header) => {
@@ -205,7 +209,8 @@ impl Config {
 
     /// What the types don't say. The error is the key and what is wrong with it.
     pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
-        if self.network.is_empty() || self.network.len() > MAX_NETWORK_BYTES || self.network.contains(char::is_control) {
+        if self.network.is_empty() || self.network.len() > MAX_NETWORK_BYTES || self.network.contains(char::is_control)
+        {
             return Err(("network", format!("must be a name of 1 to {MAX_NETWORK_BYTES} bytes on one line")));
         }
         if self.peers.len() > MAX_PEERS {

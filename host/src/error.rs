@@ -148,9 +148,8 @@ mod tests {
     #[test]
     fn exit_codes_are_distinct() {
         use Kind::{Busy, Cancelled, Denied, Failure, NoRoute, NotFound, NotRunning, Usage};
-        let mut codes: Vec<_> = [Failure, Usage, NotRunning, NoRoute, Denied, NotFound, Busy, Cancelled]
-            .map(Kind::exit_code)
-            .into();
+        let mut codes: Vec<_> =
+            [Failure, Usage, NotRunning, NoRoute, Denied, NotFound, Busy, Cancelled].map(Kind::exit_code).into();
         codes.sort_unstable();
         assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 130]);
     }

@@ -87,7 +87,8 @@ impl Home {
         if self.is_initialised() {
             return Ok(());
         }
-        let message = format!("there is no node in {}: make one with `mute init{}`", self.data_folder.display(), self.flag());
+        let message =
+            format!("there is no node in {}: make one with `mute init{}`", self.data_folder.display(), self.flag());
         Err(Error::new(Kind::NotRunning, message))
     }
 

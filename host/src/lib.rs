@@ -12,6 +12,8 @@ mod daemon;
 mod demo;
 /// Failures as users see them.
 pub mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 /// The folders of a node.
 pub mod home;
 pub mod link;

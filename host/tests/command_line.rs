@@ -4,8 +4,8 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use support::{Node, mute, run, wait_for};
 use serde_json::Value;
+use support::{Node, mute, run, wait_for};
 
 /// The JSON of a failure, as scripts read it.
 fn failure(said: &support::Said) -> Value {
@@ -145,7 +145,12 @@ fn plugins_bring_their_commands_and_help() {
     node.json(&["plugin", "disable", "chat"]);
     wait_for("the plugin's end", || {
         let plugins = node.json(&["plugin", "list"]).pop().unwrap();
-        plugins.as_array().unwrap().iter().any(|plugin| plugin["name"] == "chat" && plugin["state"] == "stopped").then_some(())
+        plugins
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|plugin| plugin["name"] == "chat" && plugin["state"] == "stopped")
+            .then_some(())
     });
     assert_ne!(node.run(&["chat", "me"]).code, 0);
     node.json(&["plugin", "enable", "chat"]);

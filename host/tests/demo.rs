@@ -2,8 +2,8 @@
 
 mod support;
 
-use support::{mute, run, wait_for};
 use serde_json::Value;
+use support::{mute, run, wait_for};
 
 #[test]
 fn the_demo_shows_what_it_claims() {
@@ -49,7 +49,12 @@ fn a_folder_that_cannot_be_read_is_told_before_anything_starts() {
 #[test]
 fn ctrl_c_leaves_no_process_and_no_file() {
     let folder = tempfile::tempdir().unwrap();
-    let mut demo = mute().args(["demo", "--quiet"]).env("TMPDIR", folder.path()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut demo = mute()
+        .args(["demo", "--quiet"])
+        .env("TMPDIR", folder.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     // All six have started when the last one's home is there.
     wait_for("the start of the nodes", || {
         support::files(folder.path()).iter().any(|path| path.ends_with("bob/stderr.log")).then_some(())
@@ -65,7 +70,12 @@ fn ctrl_c_leaves_no_process_and_no_file() {
 #[test]
 fn nodes_end_when_the_demo_is_killed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut demo = mute().args(["demo", "--quiet"]).env("TMPDIR", folder.path()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut demo = mute()
+        .args(["demo", "--quiet"])
+        .env("TMPDIR", folder.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     wait_for("the start of the nodes", || runs_with(folder.path()).then_some(()));
     demo.kill().unwrap();
     demo.wait().unwrap();

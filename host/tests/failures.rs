@@ -21,7 +21,8 @@ fn killed_relays_stop_a_transfer_with_a_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut nodes = line(folder.path(), &["alice", "relay-1", "relay-2", "bob"]);
     let link = share(&nodes[0], &nodes[3], &folder.path().join("shared"), "moonstone.bin", SIZE, "moonstone");
-    let get = nodes[3].command().args(["fileshare", "get", &link]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let get =
+        nodes[3].command().args(["fileshare", "get", &link]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut get = get.unwrap();
     wait_for("the transfer", || {
         assert!(get.try_wait().unwrap().is_none(), "the transfer ended before the relays were killed");
@@ -64,4 +65,35 @@ fn a_killed_daemon_leaves_a_home_that_works() {
     let copy = files(&nodes[2].home.join("downloads"));
     let original = std::fs::read(folder.path().join("shared/moonstone.bin")).unwrap();
     assert!(copy.iter().any(|path| std::fs::read(path).is_ok_and(|bytes| bytes == original)));
+}
+
+#[test]
+fn a_transfer_goes_on_beside_a_plugin_that_spins_traps_and_eats() {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = line(folder.path(), &["alice", "relay", "bob"]);
+    let [alice, relay, bob] = &nodes[..] else { panic!("three nodes") };
+    let link = share(alice, bob, &folder.path().join("shared"), "moonstone.bin", SIZE, "moonstone");
+    // Whole at once, as a user's `mv` would put it there.
+    let component = folder.path().join("specimen.wasm");
+    std::fs::write(&component, support::specimen()).unwrap();
+    std::fs::rename(&component, bob.home.join("plugins/specimen.wasm")).unwrap();
+    wait_for("the new plugin", || (bob.plugin("specimen")["state"] == "running").then_some(()));
+
+    let mut get = bob.command().args(["fileshare", "get", &link]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("the transfer", || (relay.relayed() > UNDER_WAY).then_some(()));
+    for misdeed in ["spin", "panic", "eat"] {
+        let (before, was_running) = (relay.relayed(), get.try_wait().unwrap().is_none());
+        let said = bob.run(&["specimen", misdeed]);
+        assert_ne!(said.code, 0, "{misdeed}: {said:?}");
+        if was_running {
+            wait_for("the transfer's progress", || (relay.relayed() > before).then_some(()));
+        }
+        wait_for("the plugin's return", || (bob.plugin("specimen")["state"] == "running").then_some(()));
+        assert_eq!(bob.plugin("fileshare")["restarts"], 0, "{misdeed}");
+    }
+    assert!(bob.plugin("specimen")["restarts"].as_u64().unwrap() >= 3);
+    let said = Said::from(&get.wait_with_output().unwrap());
+    assert_eq!(said.code, 0, "{said:?}");
+    let original = std::fs::read(folder.path().join("shared/moonstone.bin")).unwrap();
+    assert!(std::fs::read(bob.home.join("downloads/moonstone.bin")).unwrap() == original, "the copy differs");
 }

@@ -50,7 +50,10 @@ pub(super) async fn run(output: Output, sizes: &[u64]) -> Result<()> {
         return Err(Error::failure(format!("{} took {peak} of memory", process.name)));
     }
     if let Some(process) = processes().find(|process| process.growth > MAX_GROWTH) {
-        return Err(Error::failure(format!("{} took {:.2} times the memory for the larger file", process.name, process.growth)));
+        return Err(Error::failure(format!(
+            "{} took {:.2} times the memory for the larger file",
+            process.name, process.growth
+        )));
     }
     Ok(())
 }
@@ -85,7 +88,8 @@ async fn transfer(output: Output, size: u64, folder: &std::path::Path, first: Op
 }
 
 fn describe(runs: &[Run]) -> String {
-    let mut text = String::from("a file from disk to disk through the demo's network, verified; peak memory of each process\n");
+    let mut text =
+        String::from("a file from disk to disk through the demo's network, verified; peak memory of each process\n");
     let mut titles = vec!["file", "MB/s"];
     titles.extend(NAMES);
     let rows: Vec<Vec<String>> = runs

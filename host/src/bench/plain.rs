@@ -52,7 +52,8 @@ impl Plain {
         let crypto = QuicServerConfig::try_from(tls::server(&secret).map_err(refused)?).map_err(refused)?;
         let mut server = ServerConfig::with_crypto(Arc::new(crypto));
         server.transport_config(transport());
-        let socket = std::net::UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).context("cannot open a socket")?;
+        let socket =
+            std::net::UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).context("cannot open a socket")?;
         crate::link::widen(&socket);
         let endpoint = Endpoint::new(EndpointConfig::default(), Some(server), socket, Arc::new(quinn::TokioRuntime));
         Ok(Self { endpoint: endpoint.context("cannot open a socket")?, secret, next: None })

@@ -118,11 +118,18 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "streams, median of {} rounds of {}; 64-byte round trips; {} cores", self.rounds, show_bytes(self.size_bytes), self.cores)?;
+        writeln!(
+            f,
+            "streams, median of {} rounds of {}; 64-byte round trips; {} cores",
+            self.rounds,
+            show_bytes(self.size_bytes),
+            self.cores
+        )?;
         let mut speeds = Vec::new();
         let mut costs = Vec::new();
         for chain in &self.chains {
-            for (name, side, ratio) in [("plain quic", &chain.plain, None), ("mute", &chain.mute, Some(chain.ratio()))] {
+            for (name, side, ratio) in [("plain quic", &chain.plain, None), ("mute", &chain.mute, Some(chain.ratio()))]
+            {
                 speeds.push(vec![
                     chain.links.to_string(),
                     name.to_owned(),
@@ -138,7 +145,11 @@ impl fmt::Display for Report {
                     name.to_owned(),
                     side.processes.len().to_string(),
                     format!("{:.1} s", cpu_ms as f64 / 1e3),
-                    side.processes.iter().map(|p| format!("{:.1}", p.cpu_ms as f64 / 1e3)).collect::<Vec<_>>().join(" "),
+                    side.processes
+                        .iter()
+                        .map(|p| format!("{:.1}", p.cpu_ms as f64 / 1e3))
+                        .collect::<Vec<_>>()
+                        .join(" "),
                     show_bytes(peak),
                 ]);
             }

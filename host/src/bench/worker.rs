@@ -201,12 +201,16 @@ impl Mute {
 
     async fn await_links(&self, count: usize) -> Result<()> {
         let up = async {
-            while self.node.status().await.map_err(failed)?.neighbours.iter().filter(|n| n.link.is_some()).count() < count {
+            while self.node.status().await.map_err(failed)?.neighbours.iter().filter(|n| n.link.is_some()).count()
+                < count
+            {
                 tokio::time::sleep(POLL).await;
             }
             Ok(())
         };
-        tokio::time::timeout(CONNECT_TIMEOUT, up).await.map_err(|_| Error::failure("the links did not come up in time"))?
+        tokio::time::timeout(CONNECT_TIMEOUT, up)
+            .await
+            .map_err(|_| Error::failure("the links did not come up in time"))?
     }
 
     fn serve(&self) -> Result<()> {

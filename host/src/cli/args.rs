@@ -150,7 +150,9 @@ pub(crate) struct Demo {
 
 /// `mute bench`
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  mute bench\n  mute bench --links 3 --size 1G --rounds 3\n  mute bench --file 1G --file 4G")]
+#[command(
+    after_help = "Examples:\n  mute bench\n  mute bench --links 3 --size 1G --rounds 3\n  mute bench --file 1G --file 4G"
+)]
 pub(crate) struct Bench {
     /// How many bytes go through in each round.
     #[arg(long, value_name = "BYTES", default_value = "300M", value_parser = super::size::parse)]

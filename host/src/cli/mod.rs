@@ -7,10 +7,7 @@ mod plugin;
 mod plugin_command;
 mod size;
 
-use std::{
-    ffi::OsString,
-    process::ExitCode,
-};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 
@@ -141,10 +138,14 @@ fn mistake(rendered: &str) -> String {
         parts.push(line.strip_prefix("tip: ").unwrap_or(line));
     }
     let program = Cli::command().get_name().to_owned();
-    let program = rendered
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Usage: "))
-        .map_or(program, |usage| usage.split_whitespace().take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-')).filter(|word| !word.starts_with('-')).collect::<Vec<_>>().join(" "));
+    let program = rendered.lines().find_map(|line| line.trim().strip_prefix("Usage: ")).map_or(program, |usage| {
+        usage
+            .split_whitespace()
+            .take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+            .filter(|word| !word.starts_with('-'))
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
     format!("{} (see `{program} --help`)", parts.join("; "))
 }
 
@@ -170,7 +171,10 @@ mod tests {
     fn a_mistake_is_one_line_with_a_suggestion() {
         let error = Cli::try_parse_from(["mute", "peer", "lst"]).unwrap_err();
         let line = mistake(&error.render().to_string());
-        assert!(line.contains("'lst'") && line.contains("'list'") && line.ends_with("(see `mute peer --help`)"), "{line}");
+        assert!(
+            line.contains("'lst'") && line.contains("'list'") && line.ends_with("(see `mute peer --help`)"),
+            "{line}"
+        );
         assert!(!line.contains('\n'));
         let error = Cli::try_parse_from(["mute", "demo", "--sahre", "x"]).unwrap_err();
         assert!(mistake(&error.render().to_string()).contains("--share"));

@@ -150,7 +150,8 @@ fn row(neighbour: &NeighbourStatus) -> Vec<String> {
         let address = neighbour.dialled_at.clone().unwrap_or_default();
         return vec![neighbour.key.to_string(), one_line(&address), state];
     };
-    let bytes = |traffic: &BTreeMap<FrameKind, Traffic>| size::bytes(traffic.values().map(|traffic| traffic.bytes).sum());
+    let bytes =
+        |traffic: &BTreeMap<FrameKind, Traffic>| size::bytes(traffic.values().map(|traffic| traffic.bytes).sum());
     vec![
         neighbour.key.to_string(),
         link.remote.to_string(),

@@ -46,7 +46,8 @@ impl Output {
     /// Prints a result: `text` for people, `value` for scripts.
     pub(crate) fn result<T: Serialize>(self, value: &T, text: impl FnOnce() -> String) -> Result<()> {
         if self.json {
-            let json = serde_json::to_string(value).map_err(|error| Error::failure(format!("a result is no JSON: {error}")))?;
+            let json = serde_json::to_string(value)
+                .map_err(|error| Error::failure(format!("a result is no JSON: {error}")))?;
             print_line(&json)
         } else {
             print_line(text().trim_end_matches('\n'))
@@ -208,7 +209,8 @@ pub(crate) fn table(titles: &[&str], rows: &[Vec<String>]) -> String {
         .collect();
     let is_number = |column: usize| {
         let mut cells = rows.iter().filter_map(|row| row.get(column)).peekable();
-        cells.peek().is_some() && cells.all(|cell| cell.is_empty() || cell.starts_with(|letter: char| letter.is_ascii_digit()))
+        cells.peek().is_some()
+            && cells.all(|cell| cell.is_empty() || cell.starts_with(|letter: char| letter.is_ascii_digit()))
     };
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let mut text = String::from(" ");

@@ -70,7 +70,11 @@ fn list(plugins: &[PluginInfo]) -> String {
             ]
         })
         .collect();
-    if rows.is_empty() { "no plugins".into() } else { table(&["plugin", "state", "memory", "processor", "connections", "storage", "restarts", "last error"], &rows) }
+    if rows.is_empty() {
+        "no plugins".into()
+    } else {
+        table(&["plugin", "state", "memory", "processor", "connections", "storage", "restarts", "last error"], &rows)
+    }
 }
 
 /// `mute PLUGIN COMMAND …`
@@ -105,7 +109,10 @@ fn no_daemon(word: &str, error: Error) -> Error {
         return error;
     }
     let word = one_line(word);
-    Error::new(Kind::NotRunning, format!("`{word}` is no command of mute's own (see `mute --help`), and no plugin can be asked: {error}"))
+    Error::new(
+        Kind::NotRunning,
+        format!("`{word}` is no command of mute's own (see `mute --help`), and no plugin can be asked: {error}"),
+    )
 }
 
 async fn commands(client: &mut Client, plugin: &str) -> Result<Vec<PluginCommand>> {
@@ -116,7 +123,8 @@ async fn commands(client: &mut Client, plugin: &str) -> Result<Vec<PluginCommand
         },
         Err(error) if error.kind() == Kind::NotFound => {
             let names: Vec<String> = plugins(client).await?.into_iter().map(|plugin| one_line(&plugin.name)).collect();
-            let message = format!("there is no command and no plugin `{}`; plugins: {}", one_line(plugin), names.join(", "));
+            let message =
+                format!("there is no command and no plugin `{}`; plugins: {}", one_line(plugin), names.join(", "));
             Err(Error::usage(message))
         }
         Err(error) => Err(error),

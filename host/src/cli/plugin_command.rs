@@ -99,7 +99,8 @@ fn collect(argument: &PluginArgument, matches: &ArgMatches, into: &mut Vec<Argum
 
 /// The folder as the daemon, which runs elsewhere, can find it.
 fn absolute(folder: &str) -> Result<String> {
-    let unreadable = |why: &dyn std::fmt::Display| Error::usage(format!("cannot read the folder {}: {why}", one_line(folder)));
+    let unreadable =
+        |why: &dyn std::fmt::Display| Error::usage(format!("cannot read the folder {}: {why}", one_line(folder)));
     let path = std::fs::canonicalize(folder).map_err(|error| unreadable(&reason(&error)))?;
     std::fs::read_dir(&path).map_err(|error| unreadable(&reason(&error)))?;
     path.into_os_string().into_string().map_err(|_| unreadable(&"its path is not UTF-8"))
@@ -166,15 +167,36 @@ fn about(text: &str) -> String {
 }
 
 fn parser(plugin: &str, commands: &[PluginCommand]) -> Command {
-    let examples: Vec<String> = commands.iter().map(|command| about(&command.example)).filter(|text| !text.is_empty()).collect();
+    let examples: Vec<String> =
+        commands.iter().map(|command| about(&command.example)).filter(|text| !text.is_empty()).collect();
     let mut parser = Command::new(plugin.to_owned())
         .bin_name(format!("mute {plugin}"))
         .about(format!("Commands of the plugin {plugin}"))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .arg(clap::Arg::new("home").long("home").value_name("DIR").global(true).value_parser(PathBufValueParser::new()).help("Keep everything of the node in this folder"))
-        .arg(clap::Arg::new("json").long("json").action(ArgAction::SetTrue).global(true).help("Print results as JSON, one document a line"))
-        .arg(clap::Arg::new("quiet").long("quiet").short('q').action(ArgAction::SetTrue).global(true).help("Print no messages and no progress"));
+        .arg(
+            clap::Arg::new("home")
+                .long("home")
+                .value_name("DIR")
+                .global(true)
+                .value_parser(PathBufValueParser::new())
+                .help("Keep everything of the node in this folder"),
+        )
+        .arg(
+            clap::Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .global(true)
+                .help("Print results as JSON, one document a line"),
+        )
+        .arg(
+            clap::Arg::new("quiet")
+                .long("quiet")
+                .short('q')
+                .action(ArgAction::SetTrue)
+                .global(true)
+                .help("Print no messages and no progress"),
+        );
     if !examples.is_empty() {
         parser = parser.after_help(format!("Examples:\n  {}", examples.join("\n  ")));
     }
@@ -230,7 +252,8 @@ mod tests {
 
     #[test]
     fn arguments_are_read_as_the_plugin_describes_them() {
-        let call = parse("x", &search(), &words("search --kind a b --mine c d --json --kind e --home /h")).unwrap().unwrap();
+        let call =
+            parse("x", &search(), &words("search --kind a b --mine c d --json --kind e --home /h")).unwrap().unwrap();
         let given: Vec<_> = call.arguments.iter().map(|a| (a.name.as_str(), a.value.as_str())).collect();
         assert_eq!(given, [("first", "b"), ("words", "c"), ("words", "d"), ("kind", "a"), ("kind", "e"), ("mine", "")]);
         assert!(call.global.json && !call.global.quiet);
@@ -297,12 +320,8 @@ mod tests {
         fn descriptions() -> impl Strategy<Value = Vec<PluginCommand>> {
             let name = prop_oneof!["[a-c]{0,2}", ".{0,4}", Just("json".to_owned()), Just(FOLDER.to_owned())];
             let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-            let argument = (name.clone(), ".{0,20}", flags).prop_map(|(name, about, (required, many, takes_value))| PluginArgument {
-                name,
-                about,
-                required,
-                many,
-                takes_value,
+            let argument = (name.clone(), ".{0,20}", flags).prop_map(|(name, about, (required, many, takes_value))| {
+                PluginArgument { name, about, required, many, takes_value }
             });
             let arguments = proptest::collection::vec(argument, 0..5);
             let command = (name, ".{0,20}", ".{0,20}", arguments)

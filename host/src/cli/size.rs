@@ -15,7 +15,11 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let factor = base.pow(power as u32) as f64;
     let bytes = number * factor;
     // 2^53: beyond it the product is no longer exact; no file is that large.
-    if bytes >= 1.0 && bytes < 9.0e15 { Ok(bytes as u64) } else { Err("must be at least one byte and less than 9 PB".into()) }
+    if bytes >= 1.0 && bytes < 9.0e15 {
+        Ok(bytes as u64)
+    } else {
+        Err("must be at least one byte and less than 9 PB".into())
+    }
 }
 
 /// As `12.3 MB`.
@@ -65,7 +69,9 @@ mod tests {
 
     #[test]
     fn amounts_are_read() {
-        for (text, expected) in [("1", 1), ("300M", 300_000_000), ("1.5G", 1_500_000_000), ("4Ki", 4096), ("2 MB", 2_000_000)] {
+        for (text, expected) in
+            [("1", 1), ("300M", 300_000_000), ("1.5G", 1_500_000_000), ("4Ki", 4096), ("2 MB", 2_000_000)]
+        {
             assert_eq!(parse(text), Ok(expected), "{text}");
         }
         for text in ["", "M", "-1", "1X", "0", "nan", "1e9", "99999999T"] {

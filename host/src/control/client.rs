@@ -30,9 +30,10 @@ impl Client {
         home.must_be_initialised()?;
         home.check_socket_path()?;
         let stream = UnixStream::connect(home.control_socket()).await.map_err(|error| match error.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-                Error::new(Kind::NotRunning, format!("the daemon does not run: start it with `mute run{}`", home.flag()))
-            }
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Error::new(
+                Kind::NotRunning,
+                format!("the daemon does not run: start it with `mute run{}`", home.flag()),
+            ),
             _ => Error::failure(format!("cannot reach the daemon: {error}")),
         })?;
         let (reader, writer) = stream.into_split();

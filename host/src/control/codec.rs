@@ -61,7 +61,11 @@ mod tests {
 
     fn commands() -> Reply {
         let argument = PluginArgument { name: "text".into(), many: true, ..PluginArgument::default() };
-        Reply::Commands(vec![PluginCommand { name: "send".into(), arguments: vec![argument], ..PluginCommand::default() }])
+        Reply::Commands(vec![PluginCommand {
+            name: "send".into(),
+            arguments: vec![argument],
+            ..PluginCommand::default()
+        }])
     }
 
     #[test]

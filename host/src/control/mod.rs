@@ -12,7 +12,5 @@ mod server;
 pub use client::Client;
 pub(crate) use client::unexpected;
 pub use codec::{decode_reply, decode_request};
-pub use protocol::{
-    Argument, PROTOCOL, PluginArgument, PluginCommand, Reply, Request, Resources, Status, Step,
-};
+pub use protocol::{Argument, PROTOCOL, PluginArgument, PluginCommand, Reply, Request, Resources, Status, Step};
 pub use server::{Replies, Server, Service};

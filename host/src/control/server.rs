@@ -35,7 +35,12 @@ const WAITING_REPLIES: usize = 16;
 /// What the daemon does for its clients.
 pub trait Service: Send + Sync + 'static {
     /// Does what was asked. Ends early when `cancelled`; the server answers with its result.
-    fn serve(&self, request: Request, replies: Replies, cancelled: CancellationToken) -> impl Future<Output = Result<()>> + Send;
+    fn serve(
+        &self,
+        request: Request,
+        replies: Replies,
+        cancelled: CancellationToken,
+    ) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Where a [`Service`] puts its replies.

@@ -15,7 +15,10 @@ pub(super) fn grant_name(path: &Path, granted: &[FolderGrant]) -> String {
         return grant.name.clone();
     }
     let own = path.file_name().map_or_else(|| "root".into(), |name| name.to_string_lossy());
-    let mut name: String = own.chars().map(|letter| if letter.is_alphanumeric() || "-_.".contains(letter) { letter } else { '-' }).collect();
+    let mut name: String = own
+        .chars()
+        .map(|letter| if letter.is_alphanumeric() || "-_.".contains(letter) { letter } else { '-' })
+        .collect();
     name.truncate(name.floor_char_boundary(MAX_NAME_BYTES));
     // "." and ".." and hidden folders become ordinary names.
     let name = name.trim_start_matches('.');

@@ -29,7 +29,8 @@ pub(super) fn start(home: &Home, log: &Log, quiet: bool, colour: bool) -> Result
         fmt::layer().with_writer(io::stderr).with_ansi(colour).with_target(false).with_filter(filter(log.level))
     });
     let file = if log.file { Some(LogFile::open(home.log_file())?) } else { None };
-    let file = file.map(|file| fmt::layer().with_writer(Shared(Mutex::new(file))).with_ansi(false).with_filter(filter(log.level)));
+    let file = file
+        .map(|file| fmt::layer().with_writer(Shared(Mutex::new(file))).with_ansi(false).with_filter(filter(log.level)));
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(terminal).with(file))
         .map_err(|_| Error::failure("the log was started twice"))
 }

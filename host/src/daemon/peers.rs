@@ -58,7 +58,8 @@ mod tests {
     fn neighbours_are_kept_and_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("s")).unwrap();
-        let peer = |seed: u8, port| PeerAddress { key: NodeSecret::from_seed(&[seed; 32]).key(), host: "::1".into(), port };
+        let peer =
+            |seed: u8, port| PeerAddress { key: NodeSecret::from_seed(&[seed; 32]).key(), host: "::1".into(), port };
         assert_eq!(load(&store).unwrap(), []);
         add(&store, &peer(1, 1)).unwrap();
         add(&store, &peer(2, 2)).unwrap();

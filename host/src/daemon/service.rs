@@ -99,7 +99,8 @@ impl Service {
     ) -> Result<()> {
         let mut given = Vec::with_capacity(arguments.len());
         for argument in arguments {
-            let value = if argument.name == FOLDER { self.grant(plugin, &argument.value).await? } else { argument.value };
+            let value =
+                if argument.name == FOLDER { self.grant(plugin, &argument.value).await? } else { argument.value };
             given.push((argument.name, value));
         }
         // Commands read nothing yet: what is typed belongs to the shell.

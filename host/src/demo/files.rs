@@ -110,7 +110,8 @@ pub(super) fn choose(folder: &Path) -> Result<(Expected, String)> {
 
 /// The words in a file's name that a search can use; a dash in front would make one a flag.
 fn words(name: &str) -> Option<String> {
-    let words: Vec<&str> = name.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        name.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     (!name.starts_with('.') && !words.is_empty()).then(|| words.join(" "))
 }
 
@@ -146,6 +147,9 @@ mod tests {
         std::fs::write(folder.path().join("-Blue_Train (1957).txt"), "xxx").unwrap();
         std::fs::write(folder.path().join("small"), "x").unwrap();
         let (file, words) = choose(folder.path()).unwrap();
-        assert_eq!((file.name.as_str(), file.size, words.as_str()), ("-Blue_Train (1957).txt", 3, "Blue Train 1957 txt"));
+        assert_eq!(
+            (file.name.as_str(), file.size, words.as_str()),
+            ("-Blue_Train (1957).txt", 3, "Blue Train 1957 txt")
+        );
     }
 }

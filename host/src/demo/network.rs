@@ -68,7 +68,10 @@ pub(crate) struct Answer {
 impl Network {
     /// Makes six homes under `folder` and runs a node in each, all linked when this returns.
     pub(crate) async fn start(folder: &Path) -> Result<Self> {
-        let homes = NAMES.iter().map(|name| Home::find(Some(&folder.join(name.replace(' ', "-"))))).collect::<Result<Vec<_>>>()?;
+        let homes = NAMES
+            .iter()
+            .map(|name| Home::find(Some(&folder.join(name.replace(' ', "-")))))
+            .collect::<Result<Vec<_>>>()?;
         let keys = make_homes(&homes)?;
         let mut hosts = Vec::new();
         for (name, home) in NAMES.into_iter().zip(homes) {
@@ -203,12 +206,18 @@ impl Host {
     /// The last line that the node's process wrote.
     fn last_words(&self) -> String {
         let text = std::fs::read_to_string(self.home.data_folder().join("stderr.log")).unwrap_or_default();
-        text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim_start_matches("error: ").to_owned()
+        text.lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("it said nothing")
+            .trim_start_matches("error: ")
+            .to_owned()
     }
 
     async fn wait_for_links(&self, expected: usize, deadline: Instant) -> Result<()> {
         loop {
-            let linked = self.status().await?.node.neighbours.iter().filter(|neighbour| neighbour.link.is_some()).count();
+            let linked =
+                self.status().await?.node.neighbours.iter().filter(|neighbour| neighbour.link.is_some()).count();
             if linked >= expected {
                 return Ok(());
             }
@@ -260,7 +269,8 @@ impl Host {
         while let Some(reply) = client.next().await.context(self.name)? {
             match reply {
                 Reply::Json(json) => answer.json.push(
-                    serde_json::from_str(&json).map_err(|_| Error::failure(format!("{plugin} {command} printed no JSON")))?,
+                    serde_json::from_str(&json)
+                        .map_err(|_| Error::failure(format!("{plugin} {command} printed no JSON")))?,
                 ),
                 Reply::Progress(step) => progress(&step),
                 _ => {}
@@ -282,7 +292,8 @@ mod tests {
     #[test]
     fn the_ends_are_three_links_apart_and_share_no_neighbour() {
         let neighbours = |place: usize| -> Vec<usize> {
-            let other = |(from, to): &(usize, usize)| if *from == place { Some(*to) } else { (*to == place).then_some(*from) };
+            let other =
+                |(from, to): &(usize, usize)| if *from == place { Some(*to) } else { (*to == place).then_some(*from) };
             LINKS.iter().filter_map(other).collect()
         };
         let (alices, bobs) = (neighbours(ALICE), neighbours(BOB));

@@ -4,10 +4,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::{
-    ALICE, BOB, NAMES, Stage,
-    network::RELAYS,
-};
+use super::{ALICE, BOB, NAMES, Stage, network::RELAYS};
 use crate::{
     cli::{Output, show_bytes, show_count, show_time, table},
     control::{Resources, Status},

@@ -40,7 +40,13 @@ pub(super) async fn all(stage: &mut Stage, network: &Network, share: Option<&Pat
 }
 
 /// Alice shares, Bob searches and downloads.
-async fn files(stage: &mut Stage, alice: &Host, bob: &Host, share: Option<&Path>, folder: &Path) -> Result<Vec<Delivered>> {
+async fn files(
+    stage: &mut Stage,
+    alice: &Host,
+    bob: &Host,
+    share: Option<&Path>,
+    folder: &Path,
+) -> Result<Vec<Delivered>> {
     let (shared, expected, words) = if let Some(share) = share {
         let (file, words) = files::choose(share)?;
         (share.to_owned(), vec![file], words)

@@ -103,7 +103,16 @@ fn certified(secret: &NodeSecret) -> Result<Arc<CertifiedKey>, Error> {
 
 /// The dialler's side: proves `secret`, and that the other side is `expected`.
 pub(crate) fn client(secret: &NodeSecret, expected: NodeKey) -> Result<ClientConfig, Error> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
+    client_with(provider(), secret, expected)
+}
+
+/// The same with other cryptography.
+pub(crate) fn client_with(
+    provider: CryptoProvider,
+    secret: &NodeSecret,
+    expected: NodeKey,
+) -> Result<ClientConfig, Error> {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(RawKeys { expected: Some(expected) }))
@@ -116,7 +125,12 @@ pub(crate) fn client(secret: &NodeSecret, expected: NodeKey) -> Result<ClientCon
 /// The listener's side: proves `secret`, and that the other side has some key; whether that one is welcome is decided
 /// after the handshake.
 pub(crate) fn server(secret: &NodeSecret) -> Result<ServerConfig, Error> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+    server_with(provider(), secret)
+}
+
+/// The same with other cryptography.
+pub(crate) fn server_with(provider: CryptoProvider, secret: &NodeSecret) -> Result<ServerConfig, Error> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(RawKeys { expected: None }))
         .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(certified(secret)?)));

@@ -66,11 +66,27 @@ pub fn seal(from: &IdentityKey, to: Address, topic: &str, body: &[u8], unix_s: u
     }
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|_| Error::internal("the system gives no random numbers"))?;
+    let plain = write(from, to, topic, body, unix_s, id);
+    let key = public_key(to).ok_or_else(|| Error::invalid("the address is not a key"))?;
+    let (share, sealed) =
+        hpke::single_shot_seal::<AesGcm128, HkdfSha256, X25519HkdfSha256>(&OpModeS::Base, &key, INFO, &plain, &[])
+            .map_err(|_| Error::internal("the letter cannot be sealed"))?;
+    Ok([share.to_bytes().as_slice(), &sealed].concat().into())
+}
+
+/// What is inside a letter's seal. The lengths of topic and body are checked already.
+pub(crate) fn write(
+    from: &IdentityKey,
+    to: Address,
+    topic: &str,
+    body: &[u8],
+    unix_s: u64,
+    id: [u8; 16],
+) -> Zeroizing<Vec<u8>> {
     let mut letter = Vec::with_capacity(PLAIN);
     letter.extend_from_slice(&from.address().0);
     letter.extend_from_slice(&unix_s.to_be_bytes());
     letter.extend_from_slice(&id);
-    // Both lengths are checked above.
     letter.push(topic.len() as u8);
     letter.extend_from_slice(topic.as_bytes());
     letter.extend_from_slice(&(body.len() as u16).to_be_bytes());
@@ -80,11 +96,7 @@ pub fn seal(from: &IdentityKey, to: Address, topic: &str, body: &[u8], unix_s: u
     plain.extend_from_slice(&signature);
     plain.extend_from_slice(&letter);
     plain.resize(PLAIN, 0);
-    let key = public_key(to).ok_or_else(|| Error::invalid("the address is not a key"))?;
-    let (share, sealed) =
-        hpke::single_shot_seal::<AesGcm128, HkdfSha256, X25519HkdfSha256>(&OpModeS::Base, &key, INFO, &plain, &[])
-            .map_err(|_| Error::internal("the letter cannot be sealed"))?;
-    Ok([share.to_bytes().as_slice(), &sealed].concat().into())
+    plain
 }
 
 /// Opens the letters of one identity, each once.

@@ -199,7 +199,7 @@ async fn handshake(endpoint: &quinn::Endpoint) -> Option<(quinn::Connection, qui
     endpoint.set_server_config(None);
     let (reply, mut words) = connection.accept_bi().await.ok()?;
     let words = words.read_to_end(MAX_PREFACE).await.ok()?;
-    Some((connection, reply, Preface::decode(&words)?))
+    Some((connection, reply, Preface::decode_preface(&words)?))
 }
 
 /// Hands a connection to its listener, or refuses it.

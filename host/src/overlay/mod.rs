@@ -22,6 +22,8 @@ mod connection;
 mod dial;
 pub mod error;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod identity;
 pub mod letter;
 mod listener;
@@ -33,6 +35,8 @@ mod socket;
 mod tests;
 mod tls;
 mod transport;
+#[cfg(feature = "relay-view")]
+mod unsealed;
 mod window;
 
 pub use channel::{Channel, ChannelReader, ChannelWriter};

@@ -28,7 +28,7 @@ impl Preface {
     }
 
     /// `None` for anything but exactly one preface of allowed size.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode_preface(bytes: &[u8]) -> Option<Self> {
         if bytes.len() > MAX_PREFACE {
             return None;
         }
@@ -58,7 +58,7 @@ mod tests {
         let longest = preface(&"n".repeat(MAX_NAME));
         let bytes = longest.encode().expect("a preface");
         assert!(bytes.len() < MAX_PREFACE / 2);
-        assert_eq!(Preface::decode(&bytes), Some(longest));
+        assert_eq!(Preface::decode_preface(&bytes), Some(longest));
         #[derive(Serialize)]
         struct Later {
             protocol: &'static str,
@@ -67,23 +67,23 @@ mod tests {
             more: u8,
         }
         let later = Later { protocol: "p", shown: true, bulk: false, more: 1 };
-        assert_eq!(Preface::decode(&rmp_serde::to_vec_named(&later).expect("bytes")), Some(preface("p")));
+        assert_eq!(Preface::decode_preface(&rmp_serde::to_vec_named(&later).expect("bytes")), Some(preface("p")));
     }
 
     #[test]
     fn wrong_names_and_sizes_are_refused() {
         for name in ["", "a\nb", &"n".repeat(MAX_NAME + 1)] {
-            assert_eq!(Preface::decode(&preface(name).encode().expect("bytes")), None);
+            assert_eq!(Preface::decode_preface(&preface(name).encode().expect("bytes")), None);
         }
         let good = preface("p").encode().expect("bytes");
-        assert_eq!(Preface::decode(&[&good[..], &[0]].concat()), None);
-        assert_eq!(Preface::decode(&good[..good.len() - 1]), None);
+        assert_eq!(Preface::decode_preface(&[&good[..], &[0]].concat()), None);
+        assert_eq!(Preface::decode_preface(&good[..good.len() - 1]), None);
     }
 
     proptest! {
         #[test]
         fn nonsense_is_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-            let _ = Preface::decode(&bytes);
+            let _ = Preface::decode_preface(&bytes);
         }
     }
 }

@@ -15,14 +15,23 @@ pub(crate) fn one_time_key() -> Result<IdentityKey, Error> {
     Ok(IdentityKey::from_seed(&seed))
 }
 
+/// The cryptography: that of links.
+fn provider() -> rustls::crypto::CryptoProvider {
+    #[cfg(feature = "relay-view")]
+    if super::unsealed::is_wanted() {
+        return super::unsealed::provider(tls::provider());
+    }
+    tls::provider()
+}
+
 /// The dialling side: proves `key`, and that the other side is `to`.
 pub(crate) fn client(key: &IdentityKey, to: Address) -> Result<rustls::ClientConfig, Error> {
-    tls::client(&secret(key), NodeKey(to.0)).map_err(|_| unusable())
+    tls::client_with(provider(), &secret(key), NodeKey(to.0)).map_err(|_| unusable())
 }
 
 /// The listening side: proves `key`, and that the other side has some key.
 pub(crate) fn server(key: &IdentityKey) -> Result<rustls::ServerConfig, Error> {
-    tls::server(&secret(key)).map_err(|_| unusable())
+    tls::server_with(provider(), &secret(key)).map_err(|_| unusable())
 }
 
 /// The address that the peer has proven in the handshake.

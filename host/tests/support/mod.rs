@@ -174,6 +174,12 @@ impl Node {
         neighbours.iter().filter(|neighbour| !neighbour["link"].is_null()).count()
     }
 
+    /// One of its plugins, as `mute plugin list --json` has it; null if there is none.
+    pub fn plugin(&self, name: &str) -> Value {
+        let plugins = self.json(&["plugin", "list"]).pop().unwrap();
+        plugins.as_array().unwrap().iter().find(|plugin| plugin["name"] == name).cloned().unwrap_or_default()
+    }
+
     /// Waits until all its plugins run.
     pub fn wait_for_plugins(&self) {
         wait_for("the start of the plugins", || {
@@ -206,11 +212,16 @@ pub fn line(folder: &Path, names: &[&str]) -> Vec<Node> {
 }
 
 /// The same, with an environment for each.
-pub fn line_with(folder: &Path, names: &[&str], environment: impl Fn(&str) -> Vec<(&'static str, PathBuf)>) -> Vec<Node> {
+pub fn line_with(
+    folder: &Path,
+    names: &[&str],
+    environment: impl Fn(&str) -> Vec<(&'static str, PathBuf)>,
+) -> Vec<Node> {
     let mut nodes: Vec<Node> = names.iter().map(|name| Node::init(folder, name)).collect();
     for (node, name) in nodes.iter_mut().zip(names) {
         let environment = environment(name);
-        let environment: Vec<(&str, &Path)> = environment.iter().map(|(name, value)| (*name, value.as_path())).collect();
+        let environment: Vec<(&str, &Path)> =
+            environment.iter().map(|(name, value)| (*name, value.as_path())).collect();
         node.spawn(&environment);
     }
     for pair in nodes.windows(2) {
@@ -252,4 +263,12 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// A plugin that does wrong what it is told to, compiled.
+pub fn specimen() -> Vec<u8> {
+    let program = std::env::current_exe().unwrap();
+    let folder = mute_plugin_build::build_folder(&program).unwrap();
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/specimen");
+    mute_plugin_build::build_crate(&package, "specimen", &folder).unwrap().bytes
 }

@@ -27,10 +27,12 @@ async fn line(length: u8) -> Vec<Handle> {
     }
     within(async {
         for (n, node) in nodes.iter().enumerate() {
-            let wanted = if n == 0 || n + 1 == nodes.len() { 1 } else { 2 };
-            while node.status().await.expect("it runs").neighbours.iter().filter(|one| one.link.is_some()).count()
-                < wanted
-            {
+            let wanted = usize::from(n > 0) + usize::from(n + 1 < nodes.len());
+            let linked = async || {
+                let neighbours = node.status().await.expect("it runs").neighbours;
+                neighbours.iter().filter(|neighbour| neighbour.link.is_some()).count()
+            };
+            while linked().await < wanted {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
@@ -52,9 +54,8 @@ async fn ends(nodes: &[Handle]) -> (Identity, Identity, Listener) {
 }
 
 async fn connect(alice: &Identity, bob: &Identity, listener: &mut Listener) -> (Connection, Connection) {
-    let (ours, theirs) =
-        within(async { tokio::join!(alice.connect(bob.address(), options("test")), listener.next()) }).await;
-    (ours.expect("a connection"), theirs.expect("a connection"))
+    let ours = within(alice.connect(bob.address(), options("test"))).await.expect("a connection");
+    (ours, within(listener.next()).await.expect("a connection"))
 }
 
 /// Bytes per second.
