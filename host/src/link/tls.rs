@@ -89,7 +89,7 @@ fn spki(key: &NodeKey) -> Vec<u8> {
 }
 
 /// The key in a SubjectPublicKeyInfo, if it is exactly one of Ed25519.
-pub(super) fn node_key(spki: &[u8]) -> Option<NodeKey> {
+pub(crate) fn node_key(spki: &[u8]) -> Option<NodeKey> {
     Some(NodeKey(spki.strip_prefix(&SPKI_PREFIX)?.try_into().ok()?))
 }
 

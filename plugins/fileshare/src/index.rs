@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn question(words: &str) -> Question {
-        Question { words: words.to_owned(), hash: None, to: Address::from_bytes([0; 32]) }
+        Question { words: words.to_owned(), hash: None }
     }
 
     fn names(index: &Index, words: &str) -> Vec<String> {

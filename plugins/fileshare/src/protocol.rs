@@ -19,7 +19,7 @@ const HITS_MAX: usize = 32;
 /// Bytes of a request or reply of a transfer: some ten times what it takes.
 pub(crate) const CONTROL_MAX: usize = 1024;
 
-/// A question, flooded to everybody in reach.
+/// A question, flooded to everybody in reach. The answer goes to the one-time key that signed the flood.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Question {
     /// The words wanted, separated by spaces.
@@ -28,8 +28,6 @@ pub(crate) struct Question {
     /// Or the very file.
     #[serde(default)]
     pub(crate) hash: Option<Hash>,
-    /// Where the answer goes.
-    pub(crate) to: Address,
 }
 
 /// The one letter by which a sharer answers a question. Its sender is the sharer.
@@ -144,7 +142,7 @@ mod tests {
     #[test]
     fn a_question_of_full_length_fits() {
         let question =
-            Question { words: "x".repeat(WORDS_MAX), hash: Some(Hash([1; 32])), to: Address::from_bytes([2; 32]) };
+            Question { words: "x".repeat(WORDS_MAX), hash: Some(Hash([1; 32])) };
         frame::encode(&question, MESSAGE_MAX).unwrap();
     }
 }

@@ -32,7 +32,7 @@ pub(crate) async fn answer(state: Rc<State>, stop: Stop) -> Result<()> {
             continue;
         }
         let answer = Answer::fitting(hits);
-        match time::timeout(ANSWER_LIMIT, identity.send(question.to, ANSWERS, &answer)).await {
+        match time::timeout(ANSWER_LIMIT, identity.send(message.sender(), ANSWERS, &answer)).await {
             Some(Ok(())) => {}
             Some(Err(error)) => debug!("an answer could not be sent: {error}"),
             None => debug!("an answer took too long to send"),
@@ -60,7 +60,7 @@ impl Search {
         }
         let identity = Identity::ephemeral()?;
         let letters = identity.letters(ANSWERS)?;
-        let question = Question { words: words.to_owned(), hash, to: identity.address() };
+        let question = Question { words: words.to_owned(), hash };
         identity.broadcast(QUESTIONS, &question).await?;
         let ends = time::elapsed() + limit;
         let (arrived, seen) = Default::default();
