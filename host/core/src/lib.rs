@@ -1,7 +1,59 @@
 //! The routing protocol of MUTE, sans-IO: no socket, no clock, no thread, no ambient randomness.
 //!
-//! [`Router`] is the whole of it: hand it an [`Input`] and the time, then drain [`Router::poll`] and come back at
-//! [`Router::next_deadline`]. The daemon and the simulator run this same code.
+//! [`Router`] is the whole of it: hand it an [`Input`] and the time, drain [`Router::poll`], and call [`Router::tick`] at
+//! [`Router::next_deadline`]. The daemon and the simulator run this same code, so what is measured there happens here.
+//!
+//! # The idea
+//! Nodes know only their neighbours. Identities ([`Address`]es, which are public keys) live at a node's ports, and nobody
+//! can tell which node that is: a port is a [`Hop`] like any neighbour, and what it sends and hears takes the same way through the
+//! router as what is relayed.
+//!
+//! 1. A **Flood** asks everybody in reach. It lays *scent*: every node that it passes remembers through which hop its author
+//!    smells, and how strongly. Nobody can count back to its first sender, since at first nothing is counted.
+//! 2. A **Seek** looks for the owner of an address: along the address's scent where there is some, else as a flood. Each
+//!    node remembers for a minute by which hops it came.
+//! 3. The owner answers with a **Trail**, which goes back by those hops and leaves at each node a binding: two link-local
+//!    [`Label`]s that belong together. The two shares in Seek and Trail agree on [`TrailKeys`], which seal all that follows.
+//! 4. **Data** follows the labels. It holds no address, no sender, no hop count, and no signature; a relay looks up one label and passes it
+//!    on. The owner sends only after something has arrived from the seeker, since its first packet could overtake the Trail: the router
+//!    enforces that, and drops and counts what comes earlier.
+//! 5. Both ends send **Keeps** along the trail. They keep its bindings and strengthen the scent that it runs on.
+//! 6. After six to eight minutes the seeker seeks again and a second trail is laid beside the first; a
+//!    [`SuccessionProof`] in its first packet says which connection it continues. At ten minutes every trail ends. **Close** ends one earlier.
+//! 7. A **Letter** follows scent without a trail: small, sealed, unreliable.
+//!
+//! # What can be relied on
+//! - Only verified messages enter a router: [`wire::Signed`] carries that in its type, and links do the verifying.
+//! - A message counts once, within ten minutes of its stamp; repeated, spoofed or late it lays no scent.
+//! - Whatever neighbours send, a router does not panic, and it holds no more than [`limits`] allows; each table is shared
+//!   among those who fill it, so that one neighbour's excess costs that neighbour.
+//! - Long-lived keys sign Trails and an owner's Keeps only: whoever asks or seeks signs with keys that do not lead to it.
+//! - The same seed and the same inputs at the same times give the same outputs.
+//! - Nothing in here sees an IP address, and no secret can be printed.
+//!
+//! # What is not here yet
+//! Walks, the floods' drop tree, owner-like relaying of directed Seeks and answer delays, probation of rows, fair queueing, and the
+//! choice of neighbours. One consequence until fair queueing is there: a node that floods at its budget takes the floods' budget of every link that
+//! its floods come over.
+//!
+//! ```
+//! use std::time::Duration;
+//! use mute_core::{IdentityKey, Input, Instant, NetworkId, Now, Output, PortId, Router, RouterConfig, Topic};
+//!
+//! let config = RouterConfig {
+//!     network: NetworkId([1; 16]),
+//!     seed: [2; 32],
+//!     secret: [3; 32],
+//!     no_route_after: Duration::from_secs(30),
+//! };
+//! let now = Now { instant: Instant::default(), unix_s: 1_800_000_000 };
+//! let mut router = Router::new(config, now);
+//! router.handle(Input::OpenPort { port: PortId(1), key: IdentityKey::from_seed(&[4; 32]) }, now);
+//! router.handle(Input::LinkUp { link: mute_core::LinkId(1), initiator: true }, now);
+//! router.handle(Input::Broadcast { port: PortId(1), topic: Topic::of("greetings"), body: "hello?".into() }, now);
+//! assert!(matches!(router.poll(), Some(Output::Send { .. })));
+//! assert!(router.next_deadline().is_some());
+//! ```
 
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

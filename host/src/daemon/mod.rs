@@ -91,13 +91,11 @@ impl Daemon {
         for folder in [home.plugins_folder(), home.cache_folder(), home.downloads_folder()] {
             make_private_folder(&folder)?;
         }
-        let plugins = Plugins::start(
-            plugin_options(&home, &config),
-            store.clone(),
-            Arc::new(OverlayNetwork::new(overlay, tokio::runtime::Handle::current())),
-        )
-        .await
-        .map_err(|error| Error::failure(error.to_string()))?;
+        // Plugins run on threads of their own; what they set going in the network belongs to this runtime.
+        let network = Arc::new(OverlayNetwork::new(overlay, tokio::runtime::Handle::current()));
+        let plugins = Plugins::start(plugin_options(&home, &config), store.clone(), network)
+            .await
+            .map_err(|error| Error::failure(error.to_string()))?;
         let service = Arc::new(service::Service::new(&home, &config, node.clone(), store, plugins.clone()));
         tracing::info!("the node runs");
         Ok(Self { home, node, plugins, service, server })

@@ -16,6 +16,8 @@ mod queue;
 mod receive;
 mod send;
 mod task;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 #[cfg(feature = "relay-view")]
 mod view;

@@ -21,24 +21,39 @@ const BULK_MEMORY: Duration = Duration::from_secs(1);
 /// How many bulk flows are remembered; the small packets of others may overtake.
 const MAX_BULK_FLOWS: usize = 1024;
 
-/// How much may wait for a neighbour, in bytes.
+/// How much may wait for a neighbour, in bytes. Each class has its own, so that none crowds out another.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueueLimits {
-    /// Trail, Keep, Close: some 5,000 messages, more than the 4,096 trails that a neighbour may have.
+    /// Trail, Keep, Close.
     pub(super) control: usize,
     /// Flood, Seek, Letter.
     pub(super) flood: usize,
-    /// Data of both kinds. Beyond, what comes is dropped.
-    pub(super) data: usize,
-    /// Data beyond which what comes is marked as having met congestion.
-    pub(super) mark: usize,
+    /// Data of interactive flows.
+    pub(super) interactive: usize,
+    /// Data of bulk flows.
+    pub(super) bulk: usize,
+    /// Data of the bulk flows of one lane: a stream that is blocked leaves room for the others.
+    pub(super) bulk_lane: usize,
+    /// Bulk data beyond which what comes is marked as having met congestion.
+    pub(super) mark_bulk: usize,
+    /// The same of interactive data.
+    pub(super) mark_interactive: usize,
 }
 
 impl Default for QueueLimits {
-    /// 4 MiB are 256 of the largest packets, which cost the prototype nothing; an eighth of it, at which senders are told
-    /// to slow down, is 4 ms at 125 MB/s.
+    /// Control: some 5,000 messages, more than the 4,096 trails that a neighbour may have. Bulk: 8 MiB is the design's bound
+    /// for a neighbour; 4 MiB a lane are 256 of the largest packets, which cost the prototype nothing; an eighth of it, at
+    /// which senders are told to slow down, is 4 ms at 125 MB/s. Interactive: 1,000 requests.
     fn default() -> Self {
-        Self { control: 1 << 20, flood: 1 << 20, data: 4 << 20, mark: 512 << 10 }
+        Self {
+            control: 1 << 20,
+            flood: 1 << 20,
+            interactive: 1 << 20,
+            bulk: 8 << 20,
+            bulk_lane: 4 << 20,
+            mark_bulk: 512 << 10,
+            mark_interactive: 128 << 10,
+        }
     }
 }
 
@@ -59,12 +74,15 @@ struct Waiting<S> {
     bytes: usize,
 }
 
+/// What waits for one stream.
+struct LaneQueue<S> {
+    frames: VecDeque<Waiting<S>>,
+    bytes: usize,
+}
+
 /// The frames that wait for one neighbour.
 pub(super) struct SendQueue<S> {
-    lanes: [VecDeque<Waiting<S>>; LANES as usize],
-    control_bytes: usize,
-    flood_bytes: usize,
-    data_bytes: usize,
+    lanes: [LaneQueue<S>; LANES as usize],
     /// When a flow sent its last large packet.
     bulk: HashMap<Label, Instant>,
     limits: QueueLimits,
@@ -72,78 +90,70 @@ pub(super) struct SendQueue<S> {
 
 impl<S> SendQueue<S> {
     pub(super) fn new(limits: QueueLimits) -> Self {
-        Self {
-            lanes: std::array::from_fn(|_| VecDeque::new()),
-            control_bytes: 0,
-            flood_bytes: 0,
-            data_bytes: 0,
-            bulk: HashMap::new(),
-            limits,
-        }
+        let empty = |_| LaneQueue { frames: VecDeque::new(), bytes: 0 };
+        Self { lanes: std::array::from_fn(empty), bulk: HashMap::new(), limits }
     }
 
     /// Takes a frame that is `bytes` long on the wire, if there is room.
     pub(super) fn push(&mut self, mut frame: Frame<S>, bytes: usize, now: Instant) -> Verdict {
         let lane = self.lane_of(&frame, now);
-        let limits = self.limits;
-        let (used, limit) = match self.account(lane) {
-            used if lane.is_data() => (used, limits.data),
-            used if lane == Lane::CONTROL => (used, limits.control),
-            used => (used, limits.flood),
+        let (limits, all_bulk) = (self.limits, self.bulk_bytes());
+        let queue = &mut self.lanes[lane.index()];
+        let used = queue.bytes.saturating_add(bytes);
+        let (fits, congested) = match lane {
+            Lane::CONTROL => (used <= limits.control, false),
+            Lane::FLOOD => (used <= limits.flood, false),
+            Lane::INTERACTIVE => (used <= limits.interactive, used > limits.mark_interactive),
+            _ => {
+                let all_bulk = all_bulk.saturating_add(bytes);
+                (used <= limits.bulk_lane && all_bulk <= limits.bulk, all_bulk > limits.mark_bulk)
+            }
         };
-        if used.saturating_add(bytes) > limit {
+        if !fits {
             return Verdict::Dropped;
         }
-        *used += bytes;
-        let congested = *used > limits.mark;
         let verdict = if congested && mark(&mut frame) { Verdict::Marked } else { Verdict::Queued };
-        self.lanes[lane.index()].push_back(Waiting { frame, bytes });
+        queue.bytes = used;
+        queue.frames.push_back(Waiting { frame, bytes });
         verdict
     }
 
     /// Hands the oldest frames of a lane to `take`, at most `max_bytes` (but always one).
     pub(super) fn pop(&mut self, lane: Lane, max_bytes: usize, mut take: impl FnMut(Frame<S>)) {
+        let queue = &mut self.lanes[lane.index()];
         let mut taken = 0;
-        while let Some(Waiting { bytes, .. }) = self.lanes[lane.index()].front() {
-            if taken > 0 && taken + bytes > max_bytes {
-                break;
-            }
+        while let Some(Waiting { frame, bytes }) =
+            queue.frames.pop_front_if(|next| taken == 0 || taken + next.bytes <= max_bytes)
+        {
             taken += bytes;
-            if let Some(Waiting { frame, .. }) = self.lanes[lane.index()].pop_front() {
-                take(frame);
-            }
+            queue.bytes -= bytes;
+            take(frame);
         }
-        *self.account(lane) -= taken;
     }
 
-    /// How full it is of Data: 0 (empty or nearly), 1 (filling), 2 (marking), 3 (about to drop).
+    /// How full it is of bulk data: 0 (empty or nearly), 1 (filling), 2 (marking), 3 (about to drop).
     pub(super) fn level(&self) -> u8 {
-        let QueueLimits { mark, data, .. } = self.limits;
-        match self.data_bytes {
-            bytes if bytes > data / 4 * 3 => 3,
-            bytes if bytes > mark => 2,
-            bytes if bytes > mark / 2 => 1,
+        let QueueLimits { mark_bulk, bulk_lane, .. } = self.limits;
+        match self.bulk_bytes() {
+            bytes if bytes > bulk_lane / 4 * 3 => 3,
+            bytes if bytes > mark_bulk => 2,
+            bytes if bytes > mark_bulk / 2 => 1,
             _ => 0,
         }
     }
 
     /// How many bytes wait.
     pub(super) fn bytes(&self) -> usize {
-        self.control_bytes + self.flood_bytes + self.data_bytes
+        self.lanes.iter().map(|lane| lane.bytes).sum()
     }
 
     /// Whether nothing waits in a lane.
     pub(super) fn is_empty(&self, lane: Lane) -> bool {
-        self.lanes[lane.index()].is_empty()
+        self.lanes[lane.index()].frames.is_empty()
     }
 
-    /// The account that a lane's bytes are charged to.
-    fn account(&mut self, lane: Lane) -> &mut usize {
-        match lane {
-            Lane::CONTROL => &mut self.control_bytes,
-            Lane::FLOOD => &mut self.flood_bytes,
-            _ => &mut self.data_bytes,
-        }
+    fn bulk_bytes(&self) -> usize {
+        self.lanes[Lane::FIRST_BULK..].iter().map(|lane| lane.bytes).sum()
     }
 
     fn lane_of(&mut self, frame: &Frame<S>, now: Instant) -> Lane {
@@ -202,7 +212,15 @@ mod tests {
     }
 
     fn queue() -> Queue {
-        SendQueue::new(QueueLimits { control: 1_000, flood: 1_000, data: 100_000, mark: 20_000 })
+        SendQueue::new(QueueLimits {
+            control: 1_000,
+            flood: 1_000,
+            interactive: 5_000,
+            bulk: 150_000,
+            bulk_lane: 100_000,
+            mark_bulk: 20_000,
+            mark_interactive: 2_000,
+        })
     }
 
     fn data(label: u64, length: usize, ecn: Ecn) -> Frame<Verified> {
@@ -227,6 +245,21 @@ mod tests {
         let marked = |frame: &&Frame<Verified>| matches!(frame, Frame::Data { ecn: Ecn::Experienced, .. });
         assert_eq!((frames.len(), frames.iter().filter(marked).count()), (10, 8));
         assert_eq!((queue.level(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_stuffed_lane_leaves_room_for_the_others() {
+        let (mut queue, now) = (queue(), Instant::now());
+        let mut stuff = |label| {
+            (0..20)
+                .filter(|_| queue.push(data(label, 10_000, Ecn::NotCapable), 10_000, now) != Verdict::Dropped)
+                .count()
+        };
+        assert_eq!((stuff(0), stuff(2), stuff(4)), (10, 5, 0));
+        let small: Vec<_> = (0..6).map(|_| queue.push(data(9, 1_000, Ecn::Capable1), 1_000, now)).collect();
+        assert_eq!(small[..2], [Verdict::Queued; 2]);
+        assert_eq!(small[2..5], [Verdict::Marked; 3]);
+        assert_eq!(small[5], Verdict::Dropped);
     }
 
     #[test]

@@ -309,7 +309,8 @@ fn check_room(taken: bool, count: usize) -> Result<(), Error> {
     }
 }
 
-fn plugin_text(context: &str, data: &[u8]) -> Vec<u8> {
+/// What is signed for a plugin.
+pub(crate) fn plugin_text(context: &str, data: &[u8]) -> Vec<u8> {
     let length = (context.len() as u64).to_be_bytes();
     [b"mute/1 plugin signature", &length[..], context.as_bytes(), data].concat()
 }

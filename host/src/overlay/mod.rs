@@ -42,6 +42,7 @@ mod window;
 pub use channel::{Channel, ChannelReader, ChannelWriter};
 pub use connection::{Connection, Stats};
 pub use error::Error;
+pub(crate) use identity::plugin_text;
 pub use identity::{Identity, LettersDropped, MAX_BROADCAST, verify};
 pub use listener::Listener;
 pub use mailbox::{Message, Subscription};

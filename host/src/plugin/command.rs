@@ -1,5 +1,7 @@
 //! Commands that a plugin brings to the command line.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -8,7 +10,7 @@ use super::{
     bindings::exports::mute::plugin::commands,
     bindings::mute::plugin::types,
     code, limits,
-    status::{clean, clean_lines},
+    status::{Shared, clean, clean_lines},
 };
 
 /// A command of a plugin.
@@ -84,11 +86,30 @@ impl From<types::Error> for CallError {
 }
 
 /// A command that runs. Dropping it cancels the command.
-#[derive(Debug)]
 pub struct Invocation {
     pub(super) output: mpsc::Receiver<Output>,
     pub(super) end: oneshot::Receiver<Result<(), CallError>>,
     pub(super) cancel: Option<oneshot::Sender<()>>,
+    pub(super) life: Life,
+}
+
+/// The life of a plugin that something was asked of.
+#[derive(Clone)]
+pub(super) struct Life {
+    shared: Arc<Shared>,
+    lives: u64,
+}
+
+impl Life {
+    pub(super) fn of(shared: Arc<Shared>) -> Self {
+        Self { lives: shared.lives(), shared }
+    }
+
+    /// Why it broke off what it was asked.
+    pub(super) async fn broke_off(&self) -> CallError {
+        let reason = self.shared.why_ended(self.lives).await;
+        CallError::new(code::CLOSED, reason.unwrap_or_else(|| "the plugin was stopped".to_owned()))
+    }
 }
 
 impl Invocation {
@@ -107,8 +128,10 @@ impl Invocation {
 
     /// How the command ended.
     pub async fn end(self) -> Result<(), CallError> {
-        // Whoever runs it always says how it ended, unless the daemon itself stops.
-        self.end.await.unwrap_or_else(|_| Err(CallError::new(code::CLOSED, "the plugin was stopped")))
+        match self.end.await {
+            Ok(end) => end,
+            Err(_) => Err(self.life.broke_off().await),
+        }
     }
 }
 
@@ -135,11 +158,12 @@ impl Invoke {
         name: String,
         arguments: Vec<(String, String)>,
         input: mpsc::Receiver<Bytes>,
+        life: Life,
     ) -> (Self, Invocation) {
         let (output, said) = mpsc::channel(limits::OUTPUT_ITEMS);
         let (end, ended) = oneshot::channel();
         let (cancel, cancelled) = oneshot::channel();
-        let invocation = Invocation { output: said, end: ended, cancel: Some(cancel) };
+        let invocation = Invocation { output: said, end: ended, cancel: Some(cancel), life };
         (Self { name, arguments, input, output, end, cancelled }, invocation)
     }
 }

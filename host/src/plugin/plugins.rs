@@ -16,7 +16,7 @@ use tokio::{
 use super::{
     cache::Cache,
     code,
-    command::{Call, CallError, Command, Invocation, Invoke},
+    command::{Call, CallError, Command, Invocation, Invoke, Life},
     component::{Compiler, Source},
     engine::Machine,
     grants::{Grants, Permissions},
@@ -183,19 +183,19 @@ impl Plugins {
         let known = lock(&self.inner.plugins).get(name).cloned();
         let plugin = match known {
             Some(plugin) => plugin,
-            None => self.add(name, source.origin).await?,
+            None => self.add(name).await?,
         };
         // The supervisor takes orders as long as the plugin is in the map.
         let _ = plugin.orders.send(Order::Replace(source)).await;
         Ok(())
     }
 
-    async fn add(&self, name: &str, origin: Origin) -> Result<Plugin, StartError> {
+    async fn add(&self, name: &str) -> Result<Plugin, StartError> {
         let options = &self.inner.options;
-        let default = match origin {
-            Origin::Embedded => Permissions::ALL,
-            Origin::File => self.default_of_file(name),
-        };
+        // A file with the name of an embedded plugin stands in its place, with its grants: the user put it there.
+        let embedded =
+            options.embedded.iter().find(|(embedded, _)| *embedded == name).map(|(_, component)| source_of(component));
+        let default = if embedded.is_some() { Permissions::ALL } else { Permissions::default() };
         let permissions = options.permissions.get(name).copied().unwrap_or(default);
         let mut folders = options.folders.get(name).cloned().unwrap_or_default();
         let (store, owner) = (self.inner.common.host.store.clone(), name.to_owned());
@@ -205,18 +205,17 @@ impl Plugins {
         let shared = Arc::new(Shared::new(name, Grants::new(permissions, folders)));
         shared.storage_used.store(used, Ordering::Relaxed);
         let (orders, inbox) = mpsc::channel(limits::ORDERS);
-        let supervisor =
-            Supervisor::new(Arc::clone(&self.inner.common), Arc::clone(&shared), inbox, enabled.unwrap_or(true));
+        let supervisor = Supervisor::new(
+            Arc::clone(&self.inner.common),
+            Arc::clone(&shared),
+            inbox,
+            enabled.unwrap_or(true),
+            embedded,
+        );
         tokio::spawn(supervisor.run());
         let plugin = Plugin { shared, orders };
         lock(&self.inner.plugins).insert(name.to_owned(), plugin.clone());
         Ok(plugin)
-    }
-
-    /// A file with the name of an embedded plugin stands in its place, with its grants: the user put it there.
-    fn default_of_file(&self, name: &str) -> Permissions {
-        let is_embedded = self.inner.options.embedded.iter().any(|(embedded, _)| *embedded == name);
-        if is_embedded { Permissions::ALL } else { Permissions::default() }
     }
 
     async fn remove(&self, name: &str) {
@@ -252,10 +251,11 @@ impl Plugins {
     /// The commands that a running plugin brings.
     pub async fn commands(&self, name: &str) -> Result<Vec<Command>, CallError> {
         let (reply, list) = oneshot::channel();
+        let life = self.life(name)?;
         self.call(name, Call::List(reply))?;
         match timeout(self.inner.common.timing.list, list).await {
             Ok(Ok(list)) => list,
-            Ok(Err(_)) => Err(self.ended(name)),
+            Ok(Err(_)) => Err(life.broke_off().await),
             Err(_) => Err(CallError::new(code::TIMED_OUT, "the plugin does not answer")),
         }
     }
@@ -268,22 +268,17 @@ impl Plugins {
         arguments: Vec<(String, String)>,
         input: mpsc::Receiver<Bytes>,
     ) -> Result<Invocation, CallError> {
-        let (invoke, invocation) = Invoke::new(command.to_owned(), arguments, input);
+        let (invoke, invocation) = Invoke::new(command.to_owned(), arguments, input, self.life(name)?);
         self.call(name, Call::Invoke(invoke))?;
         Ok(invocation)
     }
 
     fn call(&self, name: &str, call: Call) -> Result<(), CallError> {
-        self.order(name, Order::Call(call)).map_err(|error| {
-            let code = if matches!(error, PluginError::Busy) { code::BUSY } else { code::NOT_FOUND };
-            CallError::new(code, error.to_string())
-        })
+        self.order(name, Order::Call(call)).map_err(of_plugin)
     }
 
-    /// Why a call was dropped: its instance ended.
-    fn ended(&self, name: &str) -> CallError {
-        let reason = self.plugin(name).ok().and_then(|plugin| plugin.shared.last_error());
-        CallError::new(code::CLOSED, reason.unwrap_or_else(|| "the plugin was stopped".to_owned()))
+    fn life(&self, name: &str) -> Result<Life, CallError> {
+        Ok(Life::of(self.plugin(name).map_err(of_plugin)?.shared))
     }
 
     /// Switches a plugin on, now and at later starts; a quarantine ends.
@@ -368,6 +363,12 @@ impl Plugins {
         let plugins = std::mem::take(&mut *lock(&self.inner.plugins));
         futures_util::future::join_all(plugins.values().map(end)).await;
     }
+}
+
+/// Why a call could not be passed on.
+fn of_plugin(error: PluginError) -> CallError {
+    let code = if matches!(error, PluginError::Busy) { code::BUSY } else { code::NOT_FOUND };
+    CallError::new(code, error.to_string())
 }
 
 /// Ends a plugin and waits until it has stopped.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::{
     grants::{Grants, Permissions},
@@ -102,6 +103,9 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// How long at most one waits to learn why a life ended.
+const END_IS_TOLD: Duration = Duration::from_secs(10);
+
 /// What the supervisor, the instance and those who look share of one plugin.
 pub(super) struct Shared {
     pub(super) name: Arc<str>,
@@ -113,6 +117,8 @@ pub(super) struct Shared {
     pub(super) connections: AtomicU32,
     pub(super) storage_used: AtomicU64,
     life: Mutex<Life>,
+    /// How many of its lives have ended, and why the last one did if it was not to.
+    ended: watch::Sender<(u64, Option<String>)>,
     log: Mutex<VecDeque<LogLine>>,
 }
 
@@ -145,8 +151,27 @@ impl Shared {
                 restarts: 0,
                 last_error: None,
             }),
+            ended: watch::Sender::default(),
             log: Mutex::new(VecDeque::new()),
         }
+    }
+
+    /// How many lives have ended.
+    pub(super) fn lives(&self) -> u64 {
+        self.ended.borrow().0
+    }
+
+    /// A life has ended; for a reason, if it was not to end.
+    pub(super) fn life_ended(&self, reason: Option<String>) {
+        self.ended.send_modify(|ended| *ended = (ended.0.saturating_add(1), reason));
+    }
+
+    /// Why the life ended that was under way when `lives` had ended.
+    pub(super) async fn why_ended(&self, lives: u64) -> Option<String> {
+        let mut ended = self.ended.subscribe();
+        // The end of a life is told after all that it was doing has broken off; it is told always, and soon.
+        let told = tokio::time::timeout(END_IS_TOLD, ended.wait_for(|(count, _)| *count > lives)).await;
+        told.ok()?.ok()?.1.clone()
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use tokio::{
     sync::{mpsc, oneshot},
+    task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -46,12 +47,24 @@ pub(super) struct Common {
 enum Phase {
     /// It does not run, and nothing but an order changes that.
     Idle,
-    /// It is to be started.
-    Start,
     /// It is started again after a pause.
     Pause(Instant),
     /// It runs.
     Running(Running),
+}
+
+/// A new version is on trial until then: if it fails before, the version that it replaced runs again.
+struct Trial {
+    old: Version,
+    until: Instant,
+}
+
+/// What a supervisor wakes for.
+enum Event {
+    Order(Option<Order>),
+    Compiled(Result<Version, String>),
+    PauseOver,
+    Exited(Exit),
 }
 
 pub(super) struct Supervisor {
@@ -61,55 +74,82 @@ pub(super) struct Supervisor {
     enabled: bool,
     /// What runs or is to run; none until a source compiled.
     version: Option<Version>,
+    trial: Option<Trial>,
+    /// What is part of this program under the plugin's name: it runs where a file in its place can't.
+    builtin: Option<Source>,
+    /// A source on its way to be a version; a newer source takes its place.
+    compiling: Option<JoinHandle<Result<Version, String>>>,
     /// When it crashed lately, oldest first; at most [`Timing::crashes`].
     crashes: VecDeque<Instant>,
     phase: Phase,
 }
 
 impl Supervisor {
-    pub(super) fn new(common: Arc<Common>, shared: Arc<Shared>, orders: mpsc::Receiver<Order>, enabled: bool) -> Self {
-        let crashes = VecDeque::new();
-        Self { common, shared, orders, enabled, version: None, crashes, phase: Phase::Idle }
+    pub(super) fn new(
+        common: Arc<Common>,
+        shared: Arc<Shared>,
+        orders: mpsc::Receiver<Order>,
+        enabled: bool,
+        builtin: Option<Source>,
+    ) -> Self {
+        Self {
+            common,
+            shared,
+            orders,
+            enabled,
+            version: None,
+            trial: None,
+            builtin,
+            compiling: None,
+            crashes: VecDeque::new(),
+            phase: Phase::Idle,
+        }
     }
 
     /// Takes orders until the end.
     pub(super) async fn run(mut self) {
         loop {
-            let order = match &mut self.phase {
-                Phase::Start => {
-                    self.start();
-                    continue;
-                }
-                Phase::Idle => self.orders.recv().await,
-                Phase::Pause(until) => {
-                    let until = *until;
-                    tokio::select! {
-                        order = self.orders.recv() => order,
-                        () = sleep_until(until) => {
-                            self.phase = Phase::Start;
-                            continue;
-                        }
-                    }
-                }
-                Phase::Running(running) => tokio::select! {
-                    order = self.orders.recv() => order,
-                    exit = &mut running.task => {
-                        self.exited(exit_of(exit));
-                        continue;
-                    }
-                },
-            };
-            match order {
-                Some(Order::End(done)) => {
+            match self.next().await {
+                Event::Order(Some(Order::End(done))) => {
                     self.stop().await;
                     // Who asked may not wait.
                     let _ = done.send(());
                     return;
                 }
-                Some(order) => self.obey(order).await,
+                Event::Order(Some(order)) => self.obey(order).await,
                 // The handle is gone: nobody will ask again.
-                None => return self.stop().await,
+                Event::Order(None) => return self.stop().await,
+                Event::Compiled(compiled) => {
+                    self.compiling = None;
+                    self.replace(compiled).await;
+                }
+                Event::PauseOver => self.start(),
+                Event::Exited(exit) => self.exited(exit),
             }
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let compiled = async {
+            match &mut self.compiling {
+                Some(compiling) => compiling.await.unwrap_or_else(|_| Err("compiling it failed".to_owned())),
+                None => std::future::pending().await,
+            }
+        };
+        let turned = async {
+            match &mut self.phase {
+                Phase::Idle => std::future::pending().await,
+                Phase::Pause(until) => {
+                    sleep_until(*until).await;
+                    Event::PauseOver
+                }
+                Phase::Running(running) => Event::Exited(exit_of((&mut running.task).await)),
+            }
+        };
+        tokio::select! {
+            order = self.orders.recv() => Event::Order(order),
+            compiled = compiled => Event::Compiled(compiled),
+            event = turned => event,
         }
     }
 
@@ -129,7 +169,7 @@ impl Supervisor {
                 self.stop().await;
                 self.begin_again();
             }
-            Order::Replace(source) => self.replace(source).await,
+            Order::Replace(source) => self.compile(source),
             Order::Call(call) => self.call(call),
             Order::End(_) => {}
         }
@@ -138,8 +178,8 @@ impl Supervisor {
     /// Starts with a clean record, if it may.
     fn begin_again(&mut self) {
         self.crashes.clear();
-        if self.enabled && self.version.is_some() {
-            self.phase = Phase::Start;
+        if self.enabled {
+            self.start();
         }
     }
 
@@ -162,8 +202,12 @@ impl Supervisor {
     /// The plugin ended without having been asked to.
     fn exited(&mut self, exit: Exit) {
         let timing = &self.common.timing;
-        self.shared.set_last_error(reason(&exit));
         let now = Instant::now();
+        self.shared.life_ended(Some(reason(&exit)));
+        if let Some(trial) = self.trial.take().filter(|trial| now < trial.until) {
+            return self.go_back(trial.old, &exit);
+        }
+        self.shared.set_last_error(reason(&exit));
         self.crashes.retain(|crash| now.duration_since(*crash) < timing.crash_window);
         self.crashes.push_back(now);
         if self.crashes.len() >= timing.crashes {
@@ -182,6 +226,7 @@ impl Supervisor {
 
     /// Asks the plugin to stop, waits, and stops it.
     async fn stop(&mut self) {
+        self.trial = None;
         let phase = std::mem::replace(&mut self.phase, Phase::Idle);
         if let Phase::Running(running) = phase {
             self.end(running).await;
@@ -196,73 +241,75 @@ impl Supervisor {
             let _ = stop.send(());
         }
         let most = self.common.timing.stop;
-        match timeout(most, &mut running.task).await {
-            Ok(exit) => {
-                if let Exit::Failed(reason) = exit_of(exit) {
-                    self.shared.set_last_error(format!("it failed while it was stopping: {reason}"));
-                }
-            }
+        let failure = match timeout(most, &mut running.task).await {
+            Ok(exit) => match exit_of(exit) {
+                Exit::Failed(reason) => Some(format!("it failed while it was stopping: {reason}")),
+                Exit::Returned(_) => None,
+            },
             Err(_) => {
                 running.task.abort();
                 // Resolves when the store is dropped; the guest is interrupted at the next tick.
                 let _ = running.task.await;
-                self.shared.set_last_error(format!("it did not stop within {} seconds of being asked", most.as_secs()));
+                Some(format!("it did not stop within {} seconds of being asked", most.as_secs()))
             }
+        };
+        if let Some(failure) = &failure {
+            self.shared.set_last_error(failure);
         }
+        self.shared.life_ended(failure);
     }
 
-    /// Compiles, checks and starts a new version; the old one runs until then, and again if the new one fails.
-    async fn replace(&mut self, source: Source) {
-        let first = self.version.is_none();
-        if first {
+    /// Sets a new version's compilation going; the old one runs meanwhile.
+    fn compile(&mut self, source: Source) {
+        if self.version.is_none() {
             self.shared.set_version(source.origin, &source.hash);
             self.shared.set_state(PluginState::Starting);
         }
-        let version = match self.common.compiler.compile(source).await {
+        if let Some(outdated) = self.compiling.take() {
+            outdated.abort();
+        }
+        let compiler = Arc::clone(&self.common.compiler);
+        self.compiling = Some(tokio::spawn(async move { compiler.compile(source).await }));
+    }
+
+    /// Puts a new version in the old one's place, on trial if the old one was running.
+    async fn replace(&mut self, compiled: Result<Version, String>) {
+        let version = match compiled {
             Ok(version) => version,
             Err(reason) => return self.refuse(&reason),
         };
-        let old = self.version.replace(version);
-        if !self.enabled {
-            self.shared.set_state(PluginState::Stopped);
-            self.note_version();
-            return;
-        }
+        self.shared.set_version(version.origin, &version.hash);
         let was_running = matches!(self.phase, Phase::Running(_));
+        let old = self.version.replace(version);
         self.stop().await;
         self.crashes.clear();
-        match old {
+        if self.enabled {
+            let until = Instant::now() + self.common.timing.start;
             // With nothing to go back to, a failure is a crash like any other.
-            Some(old) if was_running => self.try_new(old).await,
-            _ => self.phase = Phase::Start,
-        }
-    }
-
-    fn note_version(&self) {
-        if let Some(version) = &self.version {
-            self.shared.set_version(version.origin, &version.hash);
+            self.trial = old.filter(|_| was_running).map(|old| Trial { old, until });
+            self.start();
         }
     }
 
     /// A new version can't run at all.
     fn refuse(&mut self, reason: &str) {
-        if self.version.is_none() {
+        if self.version.is_some() {
+            self.shared.set_last_error(format!("a new version was refused, the old one stays: {reason}"));
+        } else if let Some(builtin) = self.builtin.take() {
+            self.shared.set_last_error(format!("its file was refused, the built-in version runs: {reason}"));
+            self.compile(builtin);
+        } else {
             self.shared.set_state(PluginState::Stopped);
             self.shared.set_last_error(reason);
-        } else {
-            self.shared.set_last_error(format!("a new version was refused, the old one stays: {reason}"));
         }
         tracing::warn!(plugin = &*self.shared.name, "a version of a plugin was refused");
     }
 
-    /// Starts the new version, and the old one again if the new one fails at once.
-    async fn try_new(&mut self, old: Version) {
-        self.start();
-        let Phase::Running(running) = &mut self.phase else { return };
-        let Ok(exit) = timeout(self.common.timing.start, &mut running.task).await else { return };
-        let reason = reason(&exit_of(exit));
+    /// The new version failed at once: the old one runs again.
+    fn go_back(&mut self, old: Version, exit: &Exit) {
         self.version = Some(old);
         self.start();
+        let reason = reason(exit);
         self.shared.set_last_error(format!("a new version did not start, the old one runs again: {reason}"));
         tracing::warn!(plugin = &*self.shared.name, "a new version of a plugin did not start: the old one runs again");
     }

@@ -9,7 +9,7 @@ use std::{
 
 use mute::{
     plugin::{
-        CallError, Options, Output, Permissions, PluginInfo, PluginState, Plugins, Timing,
+        CallError, Embedded, Options, Output, Permissions, PluginInfo, PluginState, Plugins, Timing,
         network::memory::MemoryNetwork,
     },
     store::Store,
@@ -72,12 +72,16 @@ impl Bench {
     }
 
     pub async fn start(home: tempfile::TempDir, store: Store, granted: &[&str]) -> Self {
+        Self::start_with(home, store, granted, Vec::new()).await
+    }
+
+    pub async fn start_with(home: tempfile::TempDir, store: Store, granted: &[&str], embedded: Vec<Embedded>) -> Self {
         let permissions = Permissions { storage_quota_bytes: 1_000_000, ..Permissions::ALL };
         let options = Options {
             folder: home.path().join("plugins"),
             cache: home.path().join("cache"),
             protected: vec![home.path().join("mute.redb")],
-            embedded: Vec::new(),
+            embedded,
             permissions: granted.iter().map(|name| ((*name).to_owned(), permissions)).collect(),
             folders: BTreeMap::new(),
             timing: timing(),
@@ -132,6 +136,20 @@ impl Bench {
 
     pub async fn running(&self, plugin: &str) -> PluginInfo {
         self.until(plugin, |info| info.state == PluginState::Running).await
+    }
+
+    /// Waits until a specimen runs and echoes, and says where.
+    pub async fn echoing(&self, plugin: &str) -> String {
+        self.running(plugin).await;
+        let address = self.said(plugin, "address", &[]).await;
+        let arguments = [("to", address.as_str()), ("bytes", "0")];
+        let echoing = async {
+            while self.command(plugin, "transfer", &arguments).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, echoing).await.expect("it echoes");
+        address
     }
 
     /// Runs a command to its end.

@@ -95,9 +95,8 @@ async fn one_that_ignores_the_stop_is_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spinning_command_ends_its_plugin_and_no_other() {
     let bench = Bench::new(&[("good", &SPECIMEN), ("bad", &variant(&SPECIMEN, 1))], &["good", "bad"]).await;
-    bench.running("good").await;
     bench.running("bad").await;
-    let to = bench.said("good", "address", &[]).await;
+    let to = bench.echoing("good").await;
     let arguments = [("to", to.as_str()), ("bytes", "30000000")];
     let (transfer, spun) = tokio::join!(bench.json("good", "transfer", &arguments), bench.command("bad", "spin", &[]));
     assert_eq!(transfer["received"], 30_000_000);

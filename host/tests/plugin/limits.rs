@@ -7,7 +7,7 @@ use crate::harness::{Bench, SPECIMEN};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hoarder_is_told_its_quota_and_lives_on() {
     let bench = Bench::new(&[("one", &SPECIMEN)], &["one"]).await;
-    bench.running("one").await;
+    bench.echoing("one").await;
     let hoarded = bench.json("one", "hoard", &[]).await;
     assert_eq!(hoarded["code"], 7);
     // One of the 64 is the one that echoes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mute::plugin::{PluginInfo, PluginState};
+use mute::plugin::{Origin, Permissions, PluginInfo, PluginState};
 
 use crate::harness::{Bench, QUITTER, SPECIMEN, variant};
 
@@ -74,6 +74,52 @@ async fn what_is_no_plugin_is_refused_and_the_others_run() {
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert_eq!(refused[0].file, "BAD.wasm");
     assert_eq!(bench.info("good").last_error, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_stands_in_for_an_embedded_plugin() {
+    let embedded = vec![("one", SPECIMEN.as_slice())];
+    let Bench { home, store, plugins } = Bench::new(&[("one", b"junk")], &[]).await;
+    plugins.shutdown().await;
+    drop(plugins);
+    let bench = Bench::start_with(home, store, &[], embedded).await;
+    // The file is junk, so the embedded one runs, with the permissions of an embedded one.
+    let info = bench.until("one", |info| runs(info, &SPECIMEN)).await;
+    assert_eq!((info.origin, info.permissions), (Origin::Embedded, Permissions::ALL));
+    assert!(info.last_error.is_some_and(|error| error.contains("built-in version runs")));
+    let own = variant(&SPECIMEN, 3);
+    std::fs::write(bench.file("one"), &own).expect("changed");
+    let info = bench.until("one", |info| runs(info, &own)).await;
+    assert_eq!((info.origin, info.permissions), (Origin::File, Permissions::ALL));
+    std::fs::remove_file(bench.file("one")).expect("removed");
+    let info = bench.until("one", |info| runs(info, &SPECIMEN)).await;
+    assert_eq!(info.origin, Origin::Embedded);
+}
+
+/// A component that imports an instance of this name, and nothing else: written by hand, byte by byte.
+fn importing(name: &str) -> Vec<u8> {
+    let length = u8::try_from(name.len()).expect("a short name");
+    let mut component = b"\0asm\x0d\0\x01\0".to_vec();
+    // One type: an instance that holds nothing.
+    component.extend([7, 3, 1, 0x42, 0]);
+    // One import: the name, and that it is an instance of type 0.
+    component.extend([10, length + 5, 1, 0, length]);
+    component.extend(name.as_bytes());
+    component.extend([5, 0]);
+    component
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_imports_more_than_ours_is_refused_by_name() {
+    let (foreign, ours) = (importing("wasi:cli/stdout@0.2.0"), importing("mute:plugin/log@0.1.0"));
+    let bench = Bench::new(&[("foreign", &foreign), ("hollow", &ours)], &["foreign"]).await;
+    let info = bench.until("foreign", |info| info.last_error.is_some()).await;
+    let error = info.last_error.unwrap_or_default();
+    assert_eq!(error, "it imports wasi:cli/stdout@0.2.0; a plugin may import only mute:plugin");
+    assert_eq!(info.state, PluginState::Stopped);
+    let info = bench.until("hollow", |info| info.last_error.is_some()).await;
+    let error = info.last_error.unwrap_or_default();
+    assert!(error.contains("does not export mute:plugin/service"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

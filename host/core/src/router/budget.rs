@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::limits::{
-    ANSWERS_BURST, ANSWERS_PER_S, CLOSE_INTERVAL, CLOSES_BURST, CLOSES_PER_S, CONTROL_BURST_BYTES,
-    CONTROL_BYTES_PER_S, FLOOD_BURST_BYTES, FLOOD_BYTES_PER_S, MAX_RECENT_CLOSES,
+    ANSWERS_BURST, ANSWERS_PER_S, CLOSE_INTERVAL, CLOSES_BURST, CLOSES_PER_S, DIRECTED_BURST_BYTES,
+    DIRECTED_BYTES_PER_S, FLOOD_BURST_BYTES, FLOOD_BYTES_PER_S, MAX_RECENT_CLOSES,
+    TRAIL_BURST_BYTES, TRAIL_BYTES_PER_S,
 };
 use crate::{
     Instant, Label,
@@ -56,9 +57,11 @@ impl Bucket {
 /// What one hop, a neighbour or a port, may cost this node.
 pub(crate) struct Budgets {
     /// Bytes of what goes to everybody.
-    pub(crate) floods: Bucket,
-    /// Bytes of the other control kinds.
-    pub(crate) control: Bucket,
+    floods: Bucket,
+    /// Bytes of what follows scent.
+    directed: Bucket,
+    /// Bytes of what belongs to trails.
+    trails: Bucket,
     /// Seeks that are answered.
     pub(crate) answers: Bucket,
 }
@@ -67,7 +70,8 @@ impl Budgets {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             floods: Bucket::new(FLOOD_BYTES_PER_S, FLOOD_BURST_BYTES, now),
-            control: Bucket::new(CONTROL_BYTES_PER_S, CONTROL_BURST_BYTES, now),
+            directed: Bucket::new(DIRECTED_BYTES_PER_S, DIRECTED_BURST_BYTES, now),
+            trails: Bucket::new(TRAIL_BYTES_PER_S, TRAIL_BURST_BYTES, now),
             answers: Bucket::new(ANSWERS_PER_S, ANSWERS_BURST, now),
         }
     }
@@ -75,14 +79,19 @@ impl Budgets {
     /// Takes what a control frame costs from the budget of its kind.
     pub(crate) fn pay(&mut self, frame: &Frame<Verified>, now: Instant) -> bool {
         let bytes = frame.encoded_len() as u64;
-        match frame {
+        let bucket = match frame {
             Frame::Flood { .. }
             | Frame::Seek {
                 mode: SeekMode::Flood(_),
                 ..
-            } => self.floods.take(bytes, now),
-            _ => self.control.take(bytes, now),
-        }
+            } => &mut self.floods,
+            Frame::Seek { .. } | Frame::Letter { .. } => &mut self.directed,
+            // Data is the scheduler's, and a Close costs nothing.
+            Frame::Trail { .. } | Frame::Keep { .. } | Frame::Data { .. } | Frame::Close { .. } => {
+                &mut self.trails
+            }
+        };
+        bucket.take(bytes, now)
     }
 }
 

@@ -271,7 +271,7 @@ impl Router {
         }
         let role = Role::Seeker { connection: id };
         self.ends
-            .insert(trail, End::new(port, binding, owner, role, key));
+            .insert(trail, End::new(port, binding, owner, role, Some(key)));
         self.counters.trails.delivered += 1;
         self.event(
             port,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Hop, Router, limits,
+    ports::Owned,
     timers::Timer,
     trails::{Side, Towards},
 };
@@ -134,14 +135,14 @@ impl Router {
                 .filter(|connection| connection.port == *id)
                 .count();
             assert_eq!(connections, port.connections);
-            let mut owned: BTreeMap<Hop, usize> = BTreeMap::new();
-            for charged in self
-                .ends
-                .values()
-                .filter(|end| end.port == *id)
-                .filter_map(|end| end.charged)
-            {
-                *owned.entry(charged).or_default() += 1;
+            let mut owned: BTreeMap<Hop, Owned> = BTreeMap::new();
+            for (trail, end) in self.ends.iter().filter(|(_, end)| end.port == *id) {
+                let Some(charged) = end.charged else { continue };
+                let owned = owned.entry(charged).or_default();
+                owned.held += 1;
+                if !end.may_send() {
+                    owned.waiting.insert(*trail);
+                }
             }
             assert_eq!(owned, port.owned, "each hop is charged for its trails");
         }

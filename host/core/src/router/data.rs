@@ -52,14 +52,21 @@ pub(super) struct End {
     pub(super) received_here: u64,
     /// An owner's first packet could overtake the Trail, so it waits for one from the seeker.
     pub(super) may_send: bool,
-    /// Signs this end's Keeps.
-    pub(super) key: IdentityKey,
+    /// Signs this end's Keeps; an owner's are signed by the port's own key.
+    pub(super) key: Option<IdentityKey>,
     /// How many Keeps it sent.
     pub(super) keeps: u32,
     /// The counts at the other end's last Keep.
     pub(super) at_last_keep: LastKeep,
     /// The hop whose share of a port's trails it takes.
     pub(super) charged: Option<Hop>,
+}
+
+#[cfg(feature = "fuzzing")]
+impl End {
+    pub(super) fn may_send(&self) -> bool {
+        self.may_send
+    }
 }
 
 /// What a seeker's end remembers of the other end's last Keep, to judge the next by.
@@ -78,7 +85,7 @@ impl End {
         binding: BindingId,
         to: Side,
         role: Role,
-        key: IdentityKey,
+        key: Option<IdentityKey>,
     ) -> Self {
         Self {
             port,
@@ -167,10 +174,7 @@ impl Router {
             Side::Port { port, trail } => {
                 self.counters.data.delivered += 1;
                 self.counters.data_bytes.delivered += bytes;
-                if let Some(end) = self.ends.get_mut(&trail) {
-                    end.received_here += 1;
-                    end.may_send = true;
-                }
+                self.arrived_here(trail);
                 self.outputs.push_back(Output::Event {
                     port,
                     event: Event::Data { trail, ecn, body },
@@ -195,10 +199,33 @@ impl Router {
             return;
         };
         binding.offer = None;
-        if let Side::Port { trail, .. } = binding.end(Towards::Owner).side
-            && let Some(end) = self.ends.get_mut(&trail)
+        if let Side::Port { trail, .. } = binding.end(Towards::Owner).side {
+            self.let_send(trail);
+        }
+    }
+
+    /// A packet from another port of this node.
+    fn arrived_here(&mut self, trail: TrailId) {
+        let Some(end) = self.ends.get_mut(&trail) else {
+            return;
+        };
+        end.received_here += 1;
+        if !end.may_send {
+            self.let_send(trail);
+        }
+    }
+
+    /// An owner's end may send from now on, and gives way to no other any more.
+    fn let_send(&mut self, trail: TrailId) {
+        let Some(end) = self.ends.get_mut(&trail) else {
+            return;
+        };
+        end.may_send = true;
+        if let Some(charged) = end.charged
+            && let Some(port) = self.ports.get_mut(&end.port)
+            && let Some(owned) = port.owned.get_mut(&charged)
         {
-            end.may_send = true;
+            owned.waiting.remove(&trail);
         }
     }
 

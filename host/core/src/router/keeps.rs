@@ -44,8 +44,12 @@ impl Router {
             sent: end.sent,
         };
         let hop = Hop::Port(end.port);
+        let Some(port) = self.ports.get(&end.port) else {
+            return;
+        };
+        let key = end.key.as_ref().unwrap_or(&port.key);
         if let Ok(message) =
-            Signed::<Keep, Verified>::sign(self.network, &end.key, stamp, binding.seek, report)
+            Signed::<Keep, Verified>::sign(self.network, key, stamp, binding.seek, report)
         {
             let far = binding.end(if end.role == Role::Owner {
                 Towards::Seeker

@@ -1,5 +1,5 @@
-//! Every bound of the router, with its reason. Times are of the protocol; sizes keep what hostile neighbours can make a
-//! node hold under some 30 MB, with sixteen of them at once.
+//! Every bound of the router, with its reason. Times are of the protocol; sizes keep what one hostile neighbour can make a node hold
+//! at some 10 MB, and all of them together under 60 MB.
 
 use core::time::Duration;
 
@@ -17,10 +17,11 @@ pub const MAX_TOPICS_PER_PORT: usize = 64;
 /// Connections that one port seeks or keeps at once.
 pub const MAX_CONNECTIONS_PER_PORT: usize = 256;
 
-/// Trails that end at one port as its address's owner, so that a crowd of seekers cannot fill a node.
-pub const MAX_OWNED_TRAILS_PER_PORT: usize = 1024;
+/// Trails that end at one port as its address's owner, so that a crowd of seekers cannot fill a node: 2 MB.
+pub const MAX_OWNED_TRAILS_PER_PORT: usize = 2048;
 
-/// The share of them that may come by one hop: one neighbour alone cannot keep all others from a port.
+/// The share of them that may come by one hop: one neighbour alone cannot keep all others from a port. A trail on which nothing has
+/// come yet gives way to a newer one of the same hop, so that Seeks alone shut nobody out.
 pub const MAX_OWNED_TRAILS_PER_HOP: usize = MAX_OWNED_TRAILS_PER_PORT / 2;
 
 /// Outputs that wait for `poll`. Beyond, Data is dropped; all else is bounded by the tables it comes from.
@@ -34,12 +35,13 @@ pub const WAKE_UPS_PER_TICK: usize = 512;
 /// A stamp this many minutes from the present, either way, is refused: clocks differ, and ids are remembered for as long.
 pub const STAMP_MINUTES: u32 = 10;
 
-/// Ids of messages remembered for one hop: 27 new messages a second over ten minutes, four times ordinary life in a network of
-/// 10,000 nodes; beyond, its messages are dropped. 16 neighbours of 40 bytes an id make 10 MB.
-pub const MAX_SEEN_PER_HOP: usize = 16 * 1024;
+/// Ids of messages remembered for one hop: 54 new messages a second over ten minutes, eight times ordinary life in a
+/// network of 10,000 nodes; beyond, its messages are dropped. Up to 2.6 MB.
+pub const MAX_SEEN_PER_HOP: usize = 32 * 1024;
 
-/// Ids remembered in all: a neighbour that comes back under new link ids gains nothing beyond; whoever holds most gives way.
-pub const MAX_SEEN: usize = 16 * MAX_SEEN_PER_HOP;
+/// Ids remembered in all, up to 20 MB: a neighbour that comes back under new link ids gains nothing beyond; whoever holds most
+/// gives way.
+pub const MAX_SEEN: usize = 8 * MAX_SEEN_PER_HOP;
 
 /// Copies of one message that lay scent: the fifth would add a sixteenth.
 pub const SCENT_RANKS: usize = 4;
@@ -65,23 +67,30 @@ pub const COUNTED_HOPS: u8 = 7;
 
 // ── Budgets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Bytes of Floods and flooded Seeks from one hop in a second: with four busy neighbours a tenth of an upload of 10 Mbit/s.
-pub const FLOOD_BYTES_PER_S: u64 = 32 * 1024;
+/// Bytes of Floods and flooded Seeks from one hop in a second: eight neighbours together take a tenth of an upload of 10 Mbit/s.
+pub const FLOOD_BYTES_PER_S: u64 = 16 * 1024;
 
 /// How much of it may come at once: eight seconds' worth.
 pub const FLOOD_BURST_BYTES: u64 = 8 * FLOOD_BYTES_PER_S;
 
-/// Bytes of directed Seeks, Trails, Keeps and Letters from one hop in a second: the Keeps of 4,096 trails take 50 KB.
-pub const CONTROL_BYTES_PER_S: u64 = 64 * 1024;
+/// Bytes of directed Seeks and Letters from one hop in a second: they take one path only, but their ids are remembered as a flood's.
+pub const DIRECTED_BYTES_PER_S: u64 = 16 * 1024;
 
 /// How much of it may come at once: eight seconds' worth.
-pub const CONTROL_BURST_BYTES: u64 = 8 * CONTROL_BYTES_PER_S;
+pub const DIRECTED_BURST_BYTES: u64 = 8 * DIRECTED_BYTES_PER_S;
 
-/// Seeks that came by one hop and are answered in a second: an answer costs a signature and an agreement, some 200 µs.
-pub const ANSWERS_PER_S: u64 = 16;
+/// Bytes of Trails and Keeps from one hop in a second: the Keeps of 4,096 trails from both ends take 50 KB.
+pub const TRAIL_BYTES_PER_S: u64 = 64 * 1024;
+
+/// How much of it may come at once: eight seconds' worth.
+pub const TRAIL_BURST_BYTES: u64 = 8 * TRAIL_BYTES_PER_S;
+
+/// Seeks that came by one hop and are answered in a second: an answer costs a signature and an agreement, some 200 µs, so 1 % of a core.
+/// A flood's budget allows 80: whoever wants an owner to answer nobody else has to spend nearly all of it.
+pub const ANSWERS_PER_S: u64 = 64;
 
 /// How many of them at once.
-pub const ANSWERS_BURST: u64 = 64;
+pub const ANSWERS_BURST: u64 = 256;
 
 /// Closes to one neighbour for labels that name nothing, in a second: honest ones come after a trail's end, a few each.
 pub const CLOSES_PER_S: u64 = 64;
@@ -100,11 +109,11 @@ pub const MAX_RECENT_CLOSES: usize = 256;
 /// How long a node remembers by which neighbours a Seek came, and a seeker waits for its Trail.
 pub const SEEK_MEMORY: Duration = Duration::from_secs(60);
 
-/// Seeks remembered for one hop: 34 a second.
-pub const MAX_SEEKS_PER_HOP: usize = 2 * 1024;
+/// Seeks remembered for one hop: 136 a second, more than the floods' budget lets in.
+pub const MAX_SEEKS_PER_HOP: usize = 8 * 1024;
 
-/// Seeks remembered in all: sixteen hops' shares.
-pub const MAX_SEEKS: usize = 16 * MAX_SEEKS_PER_HOP;
+/// Seeks remembered in all, of some 200 bytes: 13 MB.
+pub const MAX_SEEKS: usize = 8 * MAX_SEEKS_PER_HOP;
 
 /// Hops remembered for one Seek, in the order in which it came by them.
 pub const MAX_SEEK_HOPS: usize = 8;

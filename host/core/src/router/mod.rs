@@ -335,6 +335,8 @@ impl Router {
     }
 
     fn set_now(&mut self, now: Now) {
+        // A clock that was set back: else nothing would lay scent until it has caught up.
+        self.started_minute = self.started_minute.min(minute(now));
         self.now = Now {
             instant: now.instant.max(self.now.instant),
             unix_s: now.unix_s,

@@ -1,7 +1,6 @@
 //! Identities of this node: neighbours without privilege.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use zeroize::Zeroizing;
 
@@ -16,7 +15,7 @@ use super::{
     timers::Timer,
     trails::Side,
 };
-use crate::{Address, IdentityKey, Instant, PortId, Topic};
+use crate::{Address, IdentityKey, Instant, PortId, Topic, TrailId};
 
 /// An identity.
 pub(super) struct Port {
@@ -28,19 +27,31 @@ pub(super) struct Port {
     pub(super) connections: usize,
     topics: Vec<Topic>,
     /// Trails that end here as the owner's, by the hop that their Seek came by.
-    pub(super) owned: BTreeMap<Hop, usize>,
+    pub(super) owned: BTreeMap<Hop, Owned>,
     /// The one-time keys that letters may come for, oldest first.
     reply_keys: VecDeque<Address>,
 }
 
+/// What one hop takes of a port's trails.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Owned {
+    pub(super) held: usize,
+    /// Those on which nothing has come yet, the oldest first.
+    pub(super) waiting: BTreeSet<TrailId>,
+}
+
 impl Port {
-    /// Whether one more Seek that came by `hop` may be answered.
-    pub(super) fn has_room_for(&self, hop: Hop) -> bool {
-        self.owned.values().sum::<usize>() < MAX_OWNED_TRAILS_PER_PORT
-            && self
-                .owned
-                .get(&hop)
-                .is_none_or(|held| *held < MAX_OWNED_TRAILS_PER_HOP)
+    /// Whether one more Seek that came by `hop` may be answered, and which trail has to give way for it.
+    pub(super) fn room_for(&self, hop: Hop) -> (bool, Option<TrailId>) {
+        let total = self.owned.values().map(|owned| owned.held).sum::<usize>();
+        let Some(owned) = self.owned.get(&hop) else {
+            return (total < MAX_OWNED_TRAILS_PER_PORT, None);
+        };
+        if owned.held < MAX_OWNED_TRAILS_PER_HOP && total < MAX_OWNED_TRAILS_PER_PORT {
+            return (true, None);
+        }
+        let oldest = owned.waiting.first().copied();
+        (oldest.is_some(), oldest)
     }
 }
 
@@ -197,7 +208,7 @@ impl Router {
     }
 
     /// Tells a port of the end of a trail.
-    pub(super) fn tell_closed(&mut self, port: PortId, trail: crate::TrailId, why: Close) {
+    pub(super) fn tell_closed(&mut self, port: PortId, trail: TrailId, why: Close) {
         if self.ports.contains_key(&port) {
             self.event(port, Event::TrailClosed { trail, why });
         }

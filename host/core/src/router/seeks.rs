@@ -4,7 +4,7 @@ use rand_core::Rng as _;
 use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::{
-    Arrival, Event, Hop, Role, Router,
+    Arrival, Close, Event, Hop, Role, Router,
     data::End,
     limits::{MAX_SEEK_HOPS, MAX_SEEKS, MAX_SEEKS_PER_HOP, SEEK_MEMORY, SEEK_SILENCE},
     timers::Timer,
@@ -179,7 +179,7 @@ impl Router {
         let Some(port) = self.ports.get(&id).filter(|port| port.listening) else {
             return false;
         };
-        let room = port.has_room_for(hop);
+        let (room, gives_way) = port.room_for(hop);
         self.counters.seeks.delivered += 1;
         if !room {
             self.counters.drops.full += 1;
@@ -187,6 +187,9 @@ impl Router {
             .budgets(hop)
             .is_some_and(|budgets| budgets.answers.take(1, now))
         {
+            if let Some(end) = gives_way.and_then(|trail| self.ends.get(&trail)) {
+                self.unbind(end.binding, None, Close::Busy);
+            }
             self.answer(id, hop, message);
         } else {
             self.counters.drops.budget += 1;
@@ -216,18 +219,19 @@ impl Router {
         ) else {
             return;
         };
-        let key = owner.key.clone();
         let trail = self.next_trail();
         let Some((binding, to)) = self.bind(Side::Port { port, trail }, answer) else {
             return;
         };
         let end = End {
             charged: Some(hop),
-            ..End::new(port, binding, to, Role::Owner, key)
+            ..End::new(port, binding, to, Role::Owner, None)
         };
         self.ends.insert(trail, end);
         if let Some(owner) = self.ports.get_mut(&port) {
-            *owner.owned.entry(hop).or_default() += 1;
+            let owned = owner.owned.entry(hop).or_default();
+            owned.held += 1;
+            owned.waiting.insert(trail);
         }
         self.start_keeps(trail);
         self.event(

@@ -385,12 +385,15 @@ impl Router {
         match end.role {
             Role::Seeker { connection } => self.connection_lost(connection, trail),
             Role::Owner => {
+                let Some(port) = self.ports.get_mut(&port) else {
+                    return;
+                };
                 if let Some(charged) = end.charged
-                    && let Some(port) = self.ports.get_mut(&port)
-                    && let Some(held) = port.owned.get_mut(&charged)
+                    && let Some(owned) = port.owned.get_mut(&charged)
                 {
-                    *held -= 1;
-                    if *held == 0 {
+                    owned.held -= 1;
+                    owned.waiting.remove(&trail);
+                    if owned.held == 0 {
                         port.owned.remove(&charged);
                     }
                 }

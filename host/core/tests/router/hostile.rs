@@ -487,18 +487,33 @@ fn one_neighbour_cannot_take_all_of_anothers_labels() {
 }
 
 #[test]
-fn a_crowd_of_seeks_by_one_neighbour_leaves_room_for_the_others() {
+fn a_crowd_of_seeks_by_one_neighbour_leaves_room_for_the_others_and_for_newer_ones() {
     let mut lone = Lone::new(2);
     let own = key(OWN).address();
-    let mut answered = 0;
-    for _ in 0..2000 {
-        lone.clock += SECOND / 20;
+    let seek = |lone: &mut Lone, link| {
+        lone.clock += SECOND / 40;
         let seek = lone.seek(&key(1), own);
-        answered += usize::from(lone.frame(0, flooded(seek)).trail_label().is_some());
+        lone.frame(link, flooded(seek))
+    };
+    let honest = seek(&mut lone, 0).trail_label().expect("answered").1;
+    let used = lone.frame(0, data(honest, b"hello"));
+    let mut waiting = Vec::new();
+    for _ in 0..limits::MAX_OWNED_TRAILS_PER_HOP + 100 {
+        let done = seek(&mut lone, 0);
+        assert!(
+            done.trail_label().is_some(),
+            "the oldest that nobody uses gives way"
+        );
+        waiting.extend(done.closes());
     }
-    assert!(answered <= limits::MAX_OWNED_TRAILS_PER_HOP, "{answered}");
-    let seek = lone.seek(&key(3), own);
-    assert!(lone.frame(1, flooded(seek)).trail_label().is_some());
+    assert_eq!(waiting.len(), 101, "all but a share");
+    assert!(
+        !waiting.contains(&(LinkId(0), honest)),
+        "what is used stays"
+    );
+    let used_again = lone.frame(0, data(honest, b"still here"));
+    assert_eq!((used.events.len(), used_again.events.len()), (1, 1));
+    assert!(seek(&mut lone, 1).trail_label().is_some());
 }
 
 #[test]
@@ -517,37 +532,27 @@ fn a_burst_of_seeks_costs_only_so_many_answers() {
 #[test]
 fn a_flooding_neighbour_spends_its_own_budget_only() {
     let mut lone = Lone::new(3);
-    let mut passed = 0;
-    for _ in 0..5000 {
+    let flood = |lone: &mut Lone, link| {
         let message = lone.flood(&key(1));
-        passed += usize::from(
-            !lone
-                .frame(
-                    0,
-                    Frame::Flood {
-                        phase: Phase::Counted(1),
-                        message,
-                    },
-                )
-                .sent
-                .is_empty(),
-        );
-    }
-    let most = limits::FLOOD_BURST_BYTES / 150;
-    assert!(passed > 1000 && passed <= most as usize, "{passed}");
-    assert!(lone.counters().drops.budget > 3000);
-    let message = lone.flood(&key(2));
-    assert_eq!(
-        lone.frame(
-            1,
-            Frame::Flood {
-                phase: Phase::Counted(1),
-                message
-            }
+        let frame = Frame::Flood {
+            phase: Phase::Counted(1),
+            message,
+        };
+        (
+            frame.encoded_len() as u64,
+            lone.frame(link, frame).sent.len(),
         )
-        .sent
-        .len(),
-        2
+    };
+    let length = flood(&mut lone, 0).0;
+    let passed = 1 + (0..5000).filter(|_| flood(&mut lone, 0).1 > 0).count() as u64;
+    assert_eq!(passed, limits::FLOOD_BURST_BYTES / length);
+    assert_eq!(lone.counters().drops.budget, 5001 - passed);
+    assert_eq!(flood(&mut lone, 1).1, 2, "the others' floods still pass");
+    lone.run(SECOND);
+    let passed = (0..5000).filter(|_| flood(&mut lone, 0).1 > 0).count() as u64;
+    assert!(
+        passed.abs_diff(limits::FLOOD_BYTES_PER_S / length) <= 1,
+        "{passed} a second"
     );
 }
 

@@ -3,6 +3,7 @@
 mod connecting;
 mod fake;
 mod messages;
+mod real;
 mod streams;
 mod trails;
 

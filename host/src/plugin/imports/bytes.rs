@@ -137,10 +137,13 @@ impl StreamProducer<State> for ChannelSource {
                 break None;
             }
             match reader.poll_read(cx, space.len() - filled) {
-                Poll::Ready(Ok(Some(bytes))) => {
-                    space[filled..filled + bytes.len()].copy_from_slice(&bytes);
-                    filled += bytes.len();
-                }
+                Poll::Ready(Ok(Some(bytes))) => match space.get_mut(filled..filled + bytes.len()) {
+                    Some(place) => {
+                        place.copy_from_slice(&bytes);
+                        filled += bytes.len();
+                    }
+                    None => break Some(Err(Error::new(code::INTERNAL, "more was read than was asked for"))),
+                },
                 Poll::Ready(Ok(None)) => break Some(Ok(())),
                 Poll::Ready(Err(error)) => break Some(Err(error.into())),
                 Poll::Pending => break None,

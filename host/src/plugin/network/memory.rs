@@ -12,12 +12,12 @@ use futures_util::{
     future::BoxFuture,
     stream::{BoxStream, poll_fn},
 };
-use mute_core::{Address, IdentityKey, MessageId};
+use mute_core::{Address, IdentityKey};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::PollSender;
 
 use super::{Channel, ConnectOptions, Connection, Error, Identity, Message, Network, Reader, Stats, Writer};
-use crate::plugin::code;
+use crate::{overlay, plugin::code};
 
 /// Messages and connections that wait for an identity.
 const WAITING: usize = 64;
@@ -55,15 +55,6 @@ fn error(code: u32, message: &str) -> Error {
     Error { code, message: message.to_owned() }
 }
 
-/// What is signed: a prefix of its own, and the context by its length, so that no two pairs have the same bytes.
-fn signed(context: &str, data: &[u8]) -> Vec<u8> {
-    let mut bytes = b"mute/1 memory network signature".to_vec();
-    bytes.extend((context.len() as u64).to_le_bytes());
-    bytes.extend(context.as_bytes());
-    bytes.extend(data);
-    bytes
-}
-
 impl Network for MemoryNetwork {
     fn identity(&self, key: IdentityKey) -> BoxFuture<'static, Result<Arc<dyn Identity>, Error>> {
         let network = self.clone();
@@ -81,9 +72,7 @@ impl Network for MemoryNetwork {
     }
 
     fn verify(&self, signer: &Address, context: &str, data: &[u8], signature: &[u8]) -> bool {
-        // Ed25519 signs deterministically, but checking needs the secret key here: only living identities can be checked.
-        let life = lock(&self.living).get(signer).and_then(Weak::upgrade);
-        life.is_some_and(|life| life.key.sign(&signed(context, data)).as_slice() == signature)
+        overlay::verify(signer, context, data, signature)
     }
 }
 
@@ -91,7 +80,6 @@ impl Life {
     fn message(&self, topic: &str, body: Bytes) -> Message {
         let mut id = [0; 16];
         id.copy_from_slice(&blake3::hash(&body).as_bytes()[..16]);
-        let MessageId(id) = MessageId(id);
         Message { sender: self.key.address(), topic: topic.to_owned(), id, body }
     }
 
@@ -121,7 +109,7 @@ impl Identity for Life {
     }
 
     fn sign(&self, context: &str, data: &[u8]) -> [u8; 64] {
-        self.key.sign(&signed(context, data))
+        self.key.sign(&overlay::plugin_text(context, data))
     }
 
     fn broadcast(&self, topic: String, body: Bytes) -> BoxFuture<'static, Result<(), Error>> {
