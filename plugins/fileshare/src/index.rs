@@ -136,7 +136,6 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mute_plugin::Address;
     use proptest::prelude::*;
 
     fn place(path: &str) -> Place {

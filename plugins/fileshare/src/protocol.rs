@@ -2,7 +2,7 @@
 
 use crate::hash::Hash;
 use crate::names;
-use mute_plugin::{Address, Error, MESSAGE_MAX, Result, frame};
+use mute_plugin::{Error, MESSAGE_MAX, Result, frame};
 use serde::{Deserialize, Serialize};
 
 /// The topic of questions, which are flooded.
