@@ -35,6 +35,12 @@ pub(crate) fn make_key(home: &Home) -> Result<String> {
     Ok(NodeSecret::from_seed(&seed).key().to_string())
 }
 
+/// Leaves the plugins of this program off in a home that has not run yet.
+pub(crate) fn disable_plugins(home: &Home) -> Result<()> {
+    let store = open_store(home)?;
+    crate::embedded::EMBEDDED.iter().try_for_each(|(name, _)| store.set_enabled(name, false).map_err(store_failed))
+}
+
 /// The network of this name.
 fn network_id(name: &str) -> NetworkId {
     let mut id = [0; 16];

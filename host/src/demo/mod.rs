@@ -21,10 +21,11 @@ use crate::{
 };
 
 /// The picture of the network.
-const MAP: &str = "\
-             ┌── relay 1 ──┬── relay 3 ──┐
-    alice ───┤             ╳             ├─── bob
-             └── relay 2 ──┴── relay 4 ──┘";
+const MAP: &str = concat!(
+    "           ┌── relay 1 ──┬── relay 3 ──┐\n",
+    "   alice ──┤             ╳             ├── bob\n",
+    "           └── relay 2 ──┴── relay 4 ──┘"
+);
 
 /// Runs `mute demo`.
 pub(crate) async fn run(output: Output, demo: &Demo) -> Result<()> {
@@ -55,7 +56,7 @@ fn readable_folder(folder: &Path) -> Result<PathBuf> {
 
 async fn play(output: Output, demo: &Demo, share: Option<&Path>, folder: &Path) -> Result<()> {
     let mut stage = Stage { output, start: Instant::now(), scenes: Vec::new() };
-    output.line(&output.bold("A private network of six nodes on this machine, each a process of its own"))?;
+    output.line(&output.bold("A private network on this machine: two ends and four relays, six processes, real QUIC between them"))?;
     output.line(&format!("\n{MAP}\n"))?;
     let mut network = stage.scene("network", "six nodes start", Network::start(folder)).await?;
     let outcome = scenes::all(&mut stage, &network, share, folder).await;

@@ -51,8 +51,6 @@ pub(crate) struct Host {
     pub(crate) name: &'static str,
     /// Its folder.
     pub(crate) home: Home,
-    /// Its process id.
-    pub(crate) pid: u32,
     process: Child,
     /// The node ends when this closes, however the demo ends.
     lifeline: ChildStdin,
@@ -141,12 +139,15 @@ impl Network {
     }
 }
 
-/// Makes the homes, each welcoming those that dial it; their keys.
+/// Makes the homes, each welcoming those that dial it; their keys. Relays only relay: they run no plugins.
 fn make_homes(homes: &[Home]) -> Result<Vec<String>> {
     let mut keys = Vec::new();
-    for home in homes {
+    for (place, home) in homes.iter().enumerate() {
         home.create("")?;
         keys.push(crate::daemon::make_key(home)?);
+        if RELAYS.contains(&place) {
+            crate::daemon::disable_plugins(home)?;
+        }
     }
     for (place, home) in homes.iter().enumerate() {
         let mut config = Config {
@@ -174,16 +175,10 @@ impl Host {
         // In a group of its own, Ctrl-C reaches the demo alone, which then ends it in order.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(errors).kill_on_drop(true).process_group(0);
         let mut process = command.spawn().context("cannot start a node")?;
-        let (Some(lifeline), Some(pid)) = (process.stdin.take(), process.id()) else {
-            return Err(Error::failure(format!("{name} ended at once")));
+        let Some(lifeline) = process.stdin.take() else {
+            return Err(Error::failure(format!("{name} has no pipe")));
         };
-        Ok(Self { name, home, pid, process, lifeline })
-    }
-
-    /// Kills the node as an accident would.
-    #[cfg(test)]
-    pub(crate) async fn kill(&mut self) {
-        let _ = self.process.kill().await;
+        Ok(Self { name, home, process, lifeline })
     }
 
     async fn wait_until_ready(&mut self) -> Result<Status> {

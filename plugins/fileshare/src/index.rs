@@ -136,7 +136,6 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mute_plugin::Address;
     use proptest::prelude::*;
 
     fn place(path: &str) -> Place {
@@ -148,7 +147,7 @@ mod tests {
     }
 
     fn question(words: &str) -> Question {
-        Question { words: words.to_owned(), hash: None, to: Address::from_bytes([0; 32]) }
+        Question { words: words.to_owned(), hash: None }
     }
 
     fn names(index: &Index, words: &str) -> Vec<String> {

@@ -19,7 +19,7 @@ const HITS_MAX: usize = 32;
 /// Bytes of a request or reply of a transfer: some ten times what it takes.
 pub(crate) const CONTROL_MAX: usize = 1024;
 
-/// A question, flooded to everybody in reach. It does not say who asks: the answer goes to the flood's one-time key.
+/// A question, flooded to everybody in reach. The answer goes to the one-time key that signed the flood.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Question {
     /// The words wanted, separated by spaces.

@@ -32,7 +32,6 @@ pub(crate) async fn answer(state: Rc<State>, stop: Stop) -> Result<()> {
             continue;
         }
         let answer = Answer::fitting(hits);
-        // The sender is the question's one-time key: the only address of the asker that smells here.
         match time::timeout(ANSWER_LIMIT, identity.send(message.sender(), ANSWERS, &answer)).await {
             Some(Ok(())) => {}
             Some(Err(error)) => debug!("an answer could not be sent: {error}"),
