@@ -55,7 +55,7 @@ impl Budget {
 
     fn take(&self, bytes: u64, limit: u64) -> bool {
         self.used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|used| *used <= limit)
             })
             .is_ok()
