@@ -1,6 +1,10 @@
 //! The commands about the node itself.
 
-use std::{collections::BTreeMap, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -18,6 +22,11 @@ use crate::{
     link::{FrameKind, Traffic},
     node::{NeighbourState, NeighbourStatus},
 };
+
+/// How long `mute stop` waits for the daemon's end: plugins are given some seconds to finish.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+/// How often it looks.
+const STOP_POLL: Duration = Duration::from_millis(50);
 
 /// `mute init`
 pub(super) fn init(global: &Global, output: Output, init: &Init) -> Result<ExitCode> {
@@ -60,7 +69,16 @@ pub(super) async fn status(global: &Global, output: Output) -> Result<()> {
 /// `mute stop`
 pub(super) async fn stop(global: &Global, output: Output) -> Result<()> {
     client(global).await?.call(&Request::Stop).await?;
-    output.result(&json!({ "stopping": true }), || "stopping".into())
+    let home = Home::find(global.home.as_deref())?;
+    let deadline = Instant::now() + STOP_PATIENCE;
+    // The lock is the daemon's to its last moment: once it is free, another may start.
+    while home.lock().is_err() {
+        if Instant::now() > deadline {
+            return Err(Error::failure("the daemon was asked to stop and has not done so yet"));
+        }
+        tokio::time::sleep(STOP_POLL).await;
+    }
+    output.result(&json!({ "stopped": true }), || "stopped".into())
 }
 
 /// `mute peer …`

@@ -53,6 +53,7 @@ impl Budget {
             .then(|| Share { budget: self.clone(), bytes })
     }
 
+    #[allow(deprecated, reason = "its new name, try_update, is younger than the oldest compiler we build with")]
     fn take(&self, bytes: u64, limit: u64) -> bool {
         self.used
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
