@@ -5,7 +5,7 @@ use mute_core::{Address, IdentityKey, fuzzing::Decoder};
 use crate::{
     control::{self, Argument, PluginArgument, PluginCommand, Reply, Request, Step},
     error::Error,
-    overlay::{fuzzing as overlay},
+    overlay::fuzzing as overlay,
 };
 
 /// The decoders of this package.
@@ -55,10 +55,16 @@ fn check_letter(input: &[u8]) -> bool {
 fn requests() -> Vec<Vec<u8>> {
     let argument = Argument { name: "words".into(), value: "blue".into() };
     let invoke = Request::Invoke { plugin: "fileshare".into(), command: "search".into(), arguments: vec![argument] };
-    [Request::Hello { protocol: 1 }, Request::Status, Request::AddPeer { peer: "a@b:1".into() }, invoke, Request::Cancel]
-        .iter()
-        .map(|request| rmp_serde::to_vec_named(request).expect("a request can be encoded"))
-        .collect()
+    [
+        Request::Hello { protocol: 1 },
+        Request::Status,
+        Request::AddPeer { peer: "a@b:1".into() },
+        invoke,
+        Request::Cancel,
+    ]
+    .iter()
+    .map(|request| rmp_serde::to_vec_named(request).expect("a request can be encoded"))
+    .collect()
 }
 
 fn replies() -> Vec<Vec<u8>> {

@@ -79,7 +79,8 @@ fn a_transfer_goes_on_beside_a_plugin_that_spins_traps_and_eats() {
     std::fs::rename(&component, bob.home.join("plugins/specimen.wasm")).unwrap();
     wait_for("the new plugin", || (bob.plugin("specimen")["state"] == "running").then_some(()));
 
-    let mut get = bob.command().args(["fileshare", "get", &link]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut get =
+        bob.command().args(["fileshare", "get", &link]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for("the transfer", || (relay.relayed() > UNDER_WAY).then_some(()));
     for misdeed in ["spin", "panic", "eat"] {
         let (before, was_running) = (relay.relayed(), get.try_wait().unwrap().is_none());

@@ -28,8 +28,7 @@ pub enum ParseAddressError {
 
 /// Reads an address from its text.
 fn decode_address(text: &str) -> Result<Address, ParseAddressError> {
-    let parsed =
-        CheckedHrpstring::new::<Bech32m>(text).map_err(|_| ParseAddressError::Malformed)?;
+    let parsed = CheckedHrpstring::new::<Bech32m>(text).map_err(|_| ParseAddressError::Malformed)?;
     if parsed.hrp() != PREFIX {
         return Err(ParseAddressError::Prefix);
     }

@@ -88,11 +88,7 @@ impl TrailKeys {
             TrailEnd::Seeker => (to_owner, to_seeker),
             TrailEnd::Owner => (to_seeker, to_owner),
         };
-        Some(Self {
-            send,
-            receive,
-            succession,
-        })
+        Some(Self { send, receive, succession })
     }
 }
 
@@ -100,11 +96,7 @@ impl DirectionKeys {
     fn expand(hkdf: &Hkdf<Sha256>, trail: MessageId, direction: &[u8]) -> Self {
         let mut bytes = zeroize::Zeroizing::new([0; 16 + 12 + 16]);
         expand(hkdf, trail, direction, &mut *bytes);
-        let mut keys = Self {
-            seal: [0; 16],
-            iv: [0; 12],
-            mask: [0; 16],
-        };
+        let mut keys = Self { seal: [0; 16], iv: [0; 12], mask: [0; 16] };
         keys.seal.copy_from_slice(&bytes[..16]);
         keys.iv.copy_from_slice(&bytes[16..28]);
         keys.mask.copy_from_slice(&bytes[28..]);
@@ -113,8 +105,7 @@ impl DirectionKeys {
 }
 
 fn expand(hkdf: &Hkdf<Sha256>, trail: MessageId, purpose: &[u8], out: &mut [u8]) {
-    hkdf.expand_multi_info(&[&trail.0, purpose], out)
-        .expect("44 bytes are far below what HKDF can expand to");
+    hkdf.expand_multi_info(&[&trail.0, purpose], out).expect("44 bytes are far below what HKDF can expand to");
 }
 
 #[cfg(test)]
@@ -125,13 +116,9 @@ mod tests {
         let (ours, theirs) = (StaticSecret::from([1; 32]), StaticSecret::from([2; 32]));
         let (seek, trail) = (MessageId([3; 16]), MessageId([4; 16]));
         let agree = |secret, share: &StaticSecret, end| {
-            TrailKeys::agree(secret, PublicKey::from(share).as_bytes(), seek, trail, end)
-                .expect("shares are honest")
+            TrailKeys::agree(secret, PublicKey::from(share).as_bytes(), seek, trail, end).expect("shares are honest")
         };
-        (
-            agree(&ours, &theirs, TrailEnd::Seeker),
-            agree(&theirs, &ours, TrailEnd::Owner),
-        )
+        (agree(&ours, &theirs, TrailEnd::Seeker), agree(&theirs, &ours, TrailEnd::Owner))
     }
 
     #[test]

@@ -65,14 +65,10 @@ mod succession;
 mod time;
 pub mod wire;
 
-pub use id::{
-    Address, ConnectionId, Label, LinkId, MessageId, NetworkId, ParseAddressError, PortId, Topic,
-    TrailId,
-};
+pub use id::{Address, ConnectionId, Label, LinkId, MessageId, NetworkId, ParseAddressError, PortId, Topic, TrailId};
 pub use keys::{DirectionKeys, IdentityKey, TrailKeys};
 pub use router::{
-    Close, Counters, Drops, Event, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic,
-    limits,
+    Close, Counters, Drops, Event, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic, limits,
 };
 pub use succession::SuccessionProof;
 pub use time::{Instant, Now};

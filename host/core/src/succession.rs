@@ -23,10 +23,7 @@ impl SuccessionProof {
 
     /// Proves that the trail of `successor` continues the connection whose first trail was sought with `first` and agreed on `keys`.
     pub fn make(keys: &TrailKeys, first: MessageId, successor: MessageId) -> Self {
-        Self {
-            first,
-            mac: mac(keys, successor),
-        }
+        Self { first, mac: mac(keys, successor) }
     }
 
     /// Whether the proof holds for the trail of `successor`, `keys` being those of the trail that [`Self::first`] names. In constant time.
@@ -50,20 +47,14 @@ impl SuccessionProof {
         if bytes.len() > Self::LENGTH {
             return Err(DecodeError::TooLong);
         }
-        let (first, mac) = bytes
-            .split_first_chunk::<16>()
-            .ok_or(DecodeError::TooShort)?;
+        let (first, mac) = bytes.split_first_chunk::<16>().ok_or(DecodeError::TooShort)?;
         let mac = mac.try_into().map_err(|_| DecodeError::TooShort)?;
-        Ok(Self {
-            first: MessageId(*first),
-            mac,
-        })
+        Ok(Self { first: MessageId(*first), mac })
     }
 }
 
 fn mac(keys: &TrailKeys, successor: MessageId) -> [u8; 16] {
-    let mut hmac =
-        Hmac::<Sha256>::new_from_slice(&keys.succession).expect("HMAC takes keys of any length");
+    let mut hmac = Hmac::<Sha256>::new_from_slice(&keys.succession).expect("HMAC takes keys of any length");
     hmac.update(b"mute/1 succession");
     hmac.update(&successor.0);
     let mut mac = [0; 16];
@@ -77,24 +68,15 @@ mod tests {
     use crate::keys::DirectionKeys;
 
     fn keys(succession: u8) -> TrailKeys {
-        let direction = DirectionKeys {
-            seal: [0; 16],
-            iv: [0; 12],
-            mask: [0; 16],
-        };
-        TrailKeys {
-            send: direction.clone(),
-            receive: direction,
-            succession: [succession; 32],
-        }
+        let direction = DirectionKeys { seal: [0; 16], iv: [0; 12], mask: [0; 16] };
+        TrailKeys { send: direction.clone(), receive: direction, succession: [succession; 32] }
     }
 
     #[test]
     fn holds_only_for_its_keys_and_its_successor() {
         let (first, next, other) = (MessageId([1; 16]), MessageId([2; 16]), MessageId([3; 16]));
         let proof = SuccessionProof::make(&keys(1), first, next);
-        let proof =
-            SuccessionProof::decode_succession(&proof.encode()).expect("what was encoded decodes");
+        let proof = SuccessionProof::decode_succession(&proof.encode()).expect("what was encoded decodes");
         assert_eq!(proof.first, first);
         assert!(proof.check(&keys(1), next));
         assert!(!proof.check(&keys(1), other));

@@ -56,7 +56,10 @@ fn readable_folder(folder: &Path) -> Result<PathBuf> {
 
 async fn play(output: Output, demo: &Demo, share: Option<&Path>, folder: &Path) -> Result<()> {
     let mut stage = Stage { output, start: Instant::now(), scenes: Vec::new() };
-    output.line(&output.bold("A private network on this machine: two ends and four relays, six processes, real QUIC between them"))?;
+    output
+        .line(&output.bold(
+            "A private network on this machine: two ends and four relays, six processes, real QUIC between them",
+        ))?;
     output.line(&format!("\n{MAP}\n"))?;
     let mut network = stage.scene("network", "six nodes start", Network::start(folder)).await?;
     let outcome = scenes::all(&mut stage, &network, share, folder).await;

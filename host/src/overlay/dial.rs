@@ -15,7 +15,7 @@ use super::{
     ConnectOptions, Connection, Error,
     connection::Parts,
     error::code,
-    identity::{Life, Line},
+    identity::{Life, Line, Side},
     preface::{MAX_PREFACE, Preface},
     socket::TrailSocket,
     tls, transport,
@@ -67,7 +67,7 @@ async fn try_connect(
     if shared.ending.is_cancelled() {
         return Err(Error::stopped());
     }
-    let (permit, share) = shared.admit()?;
+    let (permit, share) = shared.admit(Side::Dialled)?;
     let intent = shared.below.connection_id();
     // Its drop disconnects, so it comes first.
     let line = Line::new(shared.clone(), Some(intent), permit);

@@ -28,8 +28,11 @@ use super::{
     window::{Budget, Share},
 };
 
-/// Connections of one identity at once.
-const MAX_CONNECTIONS: usize = 256;
+/// Connections of one identity at once that it has dialled.
+const MAX_DIALLED: usize = 128;
+
+/// Connections of one identity at once that peers have dialled. Counted apart, so that no peer can keep it from dialling.
+const MAX_ACCEPTED: usize = 192;
 
 /// Trails to an identity on which nothing has come yet. Each waits for a round trip at most, if its seeker is honest.
 const MAX_NEW_TRAILS: usize = 64;
@@ -72,7 +75,8 @@ pub(crate) struct Shared {
     pub(crate) letters_unheard: AtomicU64,
     pub(crate) letters_refused: AtomicU64,
     life: OnceLock<Weak<Life>>,
-    connections: Arc<Semaphore>,
+    dialled: Arc<Semaphore>,
+    accepted: Arc<Semaphore>,
     budget: Arc<Budget>,
     table: Mutex<Table>,
 }
@@ -97,6 +101,15 @@ pub(crate) struct Sought {
     pub(crate) laid: Vec<(TrailId, MessageId, TrailKeys)>,
 }
 
+/// Who has asked for a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// This identity.
+    Dialled,
+    /// A peer.
+    Accepted,
+}
+
 /// Letters that were not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LettersDropped {
@@ -117,15 +130,18 @@ impl Shared {
     }
 
     /// Room for one more connection.
-    pub(crate) fn admit(&self) -> Result<(OwnedSemaphorePermit, Share), Error> {
-        let permit = self
-            .connections
+    pub(crate) fn admit(&self, side: Side) -> Result<(OwnedSemaphorePermit, Share), Error> {
+        let places = match side {
+            Side::Dialled => &self.dialled,
+            Side::Accepted => &self.accepted,
+        };
+        let permit = places
             .clone()
             .try_acquire_owned()
             .map_err(|_| Error::new(code::BUSY, "the identity has too many connections"))?;
         let share = self
             .budget
-            .first_share()
+            .first_share(side == Side::Dialled)
             .ok_or_else(|| Error::new(code::BUSY, "the connections of this host hold all the memory that they may"))?;
         Ok((permit, share))
     }
@@ -173,7 +189,8 @@ impl Identity {
             letters_unheard: AtomicU64::new(0),
             letters_refused: AtomicU64::new(0),
             life: OnceLock::new(),
-            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            dialled: Arc::new(Semaphore::new(MAX_DIALLED)),
+            accepted: Arc::new(Semaphore::new(MAX_ACCEPTED)),
             budget,
             table: Mutex::default(),
         });

@@ -17,7 +17,7 @@ use super::{
     Connection, Error,
     connection::Parts,
     error::code,
-    identity::{Life, Line, Shared},
+    identity::{Life, Line, Shared, Side},
     preface::{MAX_PREFACE, Preface},
     seal::{Opener, Sealer},
     socket::Trail,
@@ -79,7 +79,8 @@ impl NewTrail {
     /// Waits for the first packet and does what it says: a new connection, or a new trail beneath an old one.
     pub(crate) async fn run(self) {
         let Self { id, seek, keys, packets, shared, permit } = self;
-        let close = scopeguard(&shared, id);
+        // Whatever goes wrong before the trail is somebody's, it is closed.
+        let mut unclaimed = Unclaimed { shared: &shared, trail: Some(id) };
         let (Some(sealer), Some(opener)) = (Sealer::new(&keys.send), Opener::new(&keys.receive)) else { return };
         let mut trail = Trail { id, sealer, opener, packets, proof: None };
         let first = tokio::select! {
@@ -88,36 +89,31 @@ impl NewTrail {
         };
         drop(permit);
         let Ok(Some((ecn, payload, proof))) = first else { return };
-        if let Some(proof) = proof {
-            if adopt(&shared, trail, seek, proof, (ecn, payload)) {
-                close.forget();
+        match proof {
+            Some(proof) => {
+                if adopt(&shared, trail, seek, proof, (ecn, payload)) {
+                    unclaimed.trail = None;
+                }
             }
-            return;
+            None => {
+                unclaimed.trail = None;
+                serve(&shared, trail, seek, keys, (ecn, payload)).await;
+            }
         }
-        close.forget();
-        serve(&shared, trail, seek, keys, (ecn, payload)).await;
     }
 }
 
-/// Closes a trail unless somebody else has taken it.
-struct CloseTrail<'a> {
+/// Closes a trail that nobody has taken.
+struct Unclaimed<'a> {
     shared: &'a Shared,
-    trail: TrailId,
+    trail: Option<TrailId>,
 }
 
-fn scopeguard(shared: &Shared, trail: TrailId) -> CloseTrail<'_> {
-    CloseTrail { shared, trail }
-}
-
-impl CloseTrail<'_> {
-    fn forget(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for CloseTrail<'_> {
+impl Drop for Unclaimed<'_> {
     fn drop(&mut self) {
-        self.shared.below.close_trail(self.trail);
+        if let Some(trail) = self.trail {
+            self.shared.below.close_trail(trail);
+        }
     }
 }
 
@@ -162,7 +158,7 @@ fn adopt(
 /// Answers a handshake.
 async fn serve(shared: &Arc<Shared>, trail: Trail, seek: MessageId, keys: TrailKeys, first: (Ecn, Bytes)) {
     let id = trail.id;
-    let Ok((permit, share)) = shared.admit() else { return shared.below.close_trail(id) };
+    let Ok((permit, share)) = shared.admit(Side::Accepted) else { return shared.below.close_trail(id) };
     let line = Line::new(shared.clone(), None, permit);
     let socket = line.socket().clone();
     {

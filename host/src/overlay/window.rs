@@ -21,6 +21,9 @@ const TOTAL: u64 = 128 << 20;
 /// others from connecting.
 const RESERVE: u64 = 32 << 20;
 
+/// What connections that peers ask for leave of the budget, in bytes, so that peers cannot keep this host from dialling.
+const RESERVE_TO_DIAL: u64 = 16 << 20;
+
 /// The receive window that a connection starts with, in bytes: eight packets.
 pub(crate) const MIN_RECEIVE: u64 = 128 << 10;
 /// The largest receive window, in bytes: 320 MB/s at a round trip of 100 ms.
@@ -43,15 +46,16 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// A new connection's first share; `None` when too many hold too much.
-    pub(crate) fn first_share(self: &Arc<Self>) -> Option<Share> {
+    /// A new connection's first share; `None` when too many hold too much. `dialled`: this host asks for it.
+    pub(crate) fn first_share(self: &Arc<Self>, dialled: bool) -> Option<Share> {
         let bytes = MIN_RECEIVE + MIN_SEND;
-        self.take(bytes, TOTAL).then(|| Share { budget: self.clone(), bytes })
+        self.take(bytes, if dialled { TOTAL } else { TOTAL - RESERVE_TO_DIAL })
+            .then(|| Share { budget: self.clone(), bytes })
     }
 
     fn take(&self, bytes: u64, limit: u64) -> bool {
         self.used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|used| *used <= limit)
             })
             .is_ok()
@@ -202,22 +206,29 @@ impl Windows {
 mod tests {
     use super::*;
 
+    fn shares(budget: &Arc<Budget>, dialled: bool) -> Vec<Share> {
+        std::iter::from_fn(|| budget.first_share(dialled)).collect()
+    }
+
     #[test]
     fn the_budget_bounds_and_is_given_back() {
         let budget = Arc::new(Budget::default());
-        let mut shares: Vec<_> = std::iter::from_fn(|| budget.first_share()).collect();
-        assert_eq!(shares.len() as u64, TOTAL / (MIN_RECEIVE + MIN_SEND));
-        assert!(!shares[0].grow(1));
-        shares.clear();
+        let each = MIN_RECEIVE + MIN_SEND;
+        let mut accepted = shares(&budget, false);
+        assert_eq!(accepted.len() as u64, (TOTAL - RESERVE_TO_DIAL) / each);
+        let dialled = shares(&budget, true);
+        assert_eq!(dialled.len() as u64, RESERVE_TO_DIAL / each);
+        assert!(!accepted[0].grow(1));
+        drop((accepted, dialled));
         assert_eq!(budget.used.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn growth_leaves_the_reserve() {
         let budget = Arc::new(Budget::default());
-        let mut fast = budget.first_share().expect("an empty budget");
+        let mut fast = budget.first_share(true).expect("an empty budget");
         assert!(fast.grow(TOTAL - RESERVE - fast.bytes));
         assert!(!fast.grow(1));
-        assert_eq!(std::iter::from_fn(|| budget.first_share()).collect::<Vec<_>>().len(), 128);
+        assert_eq!(shares(&budget, true).len(), 128);
     }
 }

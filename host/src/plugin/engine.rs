@@ -53,8 +53,6 @@ fn config() -> Config {
         .wasm_component_model_async(true)
         .max_wasm_stack(limits::WASM_STACK_BYTES)
         .async_stack_size(limits::TASK_STACK_BYTES)
-        // A stack is used again for another plugin's guest.
-        .async_stack_zeroing(true)
         // A trap's reason is shown to people; a list of wasm functions is not for them.
         .wasm_backtrace_max_frames(None);
     config

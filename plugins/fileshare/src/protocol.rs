@@ -141,8 +141,7 @@ mod tests {
 
     #[test]
     fn a_question_of_full_length_fits() {
-        let question =
-            Question { words: "x".repeat(WORDS_MAX), hash: Some(Hash([1; 32])) };
+        let question = Question { words: "x".repeat(WORDS_MAX), hash: Some(Hash([1; 32])) };
         frame::encode(&question, MESSAGE_MAX).unwrap();
     }
 }

@@ -88,7 +88,8 @@ impl Request {
 }
 
 impl Response {
-    /// Without headers yet.
+    /// Without headers.
+    #[cfg(test)]
     pub(crate) fn new(status: u16) -> Self {
         Self { status, headers: Headers::default() }
     }

@@ -30,11 +30,7 @@ pub fn hammer(decoder: &Decoder, corpus: &[Vec<u8>], inputs: u64, seed: u64) -> 
     };
     let examples = (decoder.examples)();
     for example in &examples {
-        assert!(
-            (decoder.check)(example),
-            "{} refuses its own example",
-            decoder.name
-        );
+        assert!((decoder.check)(example), "{} refuses its own example", decoder.name);
     }
     let starts: Vec<&Vec<u8>> = examples.iter().chain(corpus).collect();
     for start in &starts {
@@ -84,9 +80,8 @@ fn mutate(input: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
 /// # Errors
 /// The folder or a file in it cannot be read.
 pub fn read_corpus(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
-    let mut paths: Vec<_> = fs::read_dir(folder)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
+    let mut paths: Vec<_> =
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     paths.sort();
     paths.into_iter().map(fs::read).collect()
 }

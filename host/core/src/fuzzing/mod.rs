@@ -18,9 +18,8 @@ pub use scan::missing_from;
 use crate::{
     Address, IdentityKey, Label, NetworkId, SuccessionProof, Topic,
     wire::{
-        Decoded, Ecn, Flood, Frame, FrameReader, Hello, Keep, KeepReport, Letter, LinkMessage,
-        MAX_FRAME, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified, decode_frame,
-        decode_hello,
+        Decoded, Ecn, Flood, Frame, FrameReader, Hello, Keep, KeepReport, Letter, LinkMessage, MAX_FRAME, Phase, Seek,
+        SeekMode, Signed, Stamp, Trail, Verified, decode_frame, decode_hello,
     },
 };
 
@@ -36,31 +35,11 @@ pub struct Decoder {
 
 /// The decoders of `mute-core`.
 pub const DECODERS: &[Decoder] = &[
-    Decoder {
-        name: "decode_frame",
-        check: check_frame,
-        examples: frames,
-    },
-    Decoder {
-        name: "decode_next",
-        check: check_stream,
-        examples: streams,
-    },
-    Decoder {
-        name: "decode_hello",
-        check: check_hello,
-        examples: hellos,
-    },
-    Decoder {
-        name: "decode_succession",
-        check: check_succession,
-        examples: successions,
-    },
-    Decoder {
-        name: "decode_address",
-        check: check_address,
-        examples: addresses,
-    },
+    Decoder { name: "decode_frame", check: check_frame, examples: frames },
+    Decoder { name: "decode_next", check: check_stream, examples: streams },
+    Decoder { name: "decode_hello", check: check_hello, examples: hellos },
+    Decoder { name: "decode_succession", check: check_succession, examples: successions },
+    Decoder { name: "decode_address", check: check_address, examples: addresses },
 ];
 
 /// Runs the check of the decoder with this name: what a fuzz target does.
@@ -68,10 +47,8 @@ pub const DECODERS: &[Decoder] = &[
 /// # Panics
 /// There is none, or the check fails.
 pub fn check(name: &str, input: &[u8]) {
-    let decoder = DECODERS
-        .iter()
-        .find(|decoder| decoder.name == name)
-        .expect("a fuzz target names a decoder of the list");
+    let decoder =
+        DECODERS.iter().find(|decoder| decoder.name == name).expect("a fuzz target names a decoder of the list");
     (decoder.check)(input);
 }
 
@@ -80,16 +57,10 @@ const NETWORK: NetworkId = NetworkId([7; 16]);
 fn check_frame(input: &[u8]) -> bool {
     match decode_frame(Bytes::copy_from_slice(input)) {
         Ok(Decoded::Frame(frame)) => {
-            let mut again = frame
-                .encode_header()
-                .slice(crate::wire::LENGTH_PREFIX..)
-                .to_vec();
+            let mut again = frame.encode_header().slice(crate::wire::LENGTH_PREFIX..).to_vec();
             again.extend_from_slice(&frame.body());
             assert_eq!(again, input, "what a frame says is all that its bytes said");
-            assert_eq!(
-                frame.encoded_len(),
-                input.len() + crate::wire::LENGTH_PREFIX
-            );
+            assert_eq!(frame.encoded_len(), input.len() + crate::wire::LENGTH_PREFIX);
             read_all(&frame);
             true
         }
@@ -101,12 +72,7 @@ fn check_frame(input: &[u8]) -> bool {
 /// Calls every accessor: none may panic on what was accepted.
 fn read_all<S>(frame: &Frame<S>) {
     match frame {
-        Frame::Flood { message, .. } => drop((
-            message.topic(),
-            message.body(),
-            message.author(),
-            message.stamp(),
-        )),
+        Frame::Flood { message, .. } => drop((message.topic(), message.body(), message.author(), message.stamp())),
         Frame::Seek { message, .. } => drop((message.target(), message.share(), message.network())),
         Frame::Trail { message, .. } => drop((message.seek(), message.share(), message.id())),
         Frame::Keep { message, .. } => drop((message.seek(), message.report(), message.detached())),
@@ -134,11 +100,7 @@ fn cut(stream: &[u8], size: usize) -> Result<(usize, bool), crate::DecodeError> 
         while let Some(frame) = reader.decode_next(&mut chunk)? {
             assert!(!frame.is_empty() && frame.len() <= MAX_FRAME);
             taken += crate::wire::LENGTH_PREFIX;
-            assert_eq!(
-                frame,
-                stream[taken..taken + frame.len()],
-                "a frame is what lay between two prefixes"
-            );
+            assert_eq!(frame, stream[taken..taken + frame.len()], "a frame is what lay between two prefixes");
             taken += frame.len();
             frames += 1;
         }
@@ -151,10 +113,7 @@ fn check_hello(input: &[u8]) -> bool {
     match decode_hello(input) {
         Ok(hello) => {
             let again = LinkMessage::Hello(hello.clone()).encode();
-            assert_eq!(
-                decode_hello(&again[crate::wire::LENGTH_PREFIX + 1..]),
-                Ok(hello)
-            );
+            assert_eq!(decode_hello(&again[crate::wire::LENGTH_PREFIX + 1..]), Ok(hello));
             true
         }
         Err(_) => false,
@@ -187,62 +146,34 @@ fn check_address(input: &[u8]) -> bool {
 /// One frame of each kind, signed.
 fn frames() -> Vec<Vec<u8>> {
     let key = IdentityKey::from_seed(&[1; 32]);
-    let stamp = Stamp {
-        minute: 30_000_000,
-        random: 42,
-    };
+    let stamp = Stamp { minute: 30_000_000, random: 42 };
     let share = [9; 32];
     let id = crate::MessageId([5; 16]);
-    let report = KeepReport {
-        number: 3,
-        received: 1000,
-        sent: 1001,
-    };
+    let report = KeepReport { number: 3, received: 1000, sent: 1001 };
     let label = Label(0x0102_0304_0506_0708);
     let signed = "the example fits";
     let frames: Vec<Frame<Verified>> = vec![
         Frame::Flood {
             phase: Phase::Hidden,
-            message: Signed::<Flood, _>::sign(NETWORK, &key, stamp, Topic::of("t"), b"what?")
-                .expect(signed),
+            message: Signed::<Flood, _>::sign(NETWORK, &key, stamp, Topic::of("t"), b"what?").expect(signed),
         },
         Frame::Seek {
             mode: SeekMode::Flood(Phase::Counted(2)),
-            message: Signed::<Seek, _>::sign(NETWORK, &key, stamp, key.address(), &share)
-                .expect(signed),
+            message: Signed::<Seek, _>::sign(NETWORK, &key, stamp, key.address(), &share).expect(signed),
         },
-        Frame::Trail {
-            label,
-            message: Signed::<Trail, _>::sign(NETWORK, &key, stamp, id, &share).expect(signed),
-        },
-        Frame::Keep {
-            label,
-            message: Signed::<Keep, _>::sign(NETWORK, &key, stamp, id, report).expect(signed),
-        },
+        Frame::Trail { label, message: Signed::<Trail, _>::sign(NETWORK, &key, stamp, id, &share).expect(signed) },
+        Frame::Keep { label, message: Signed::<Keep, _>::sign(NETWORK, &key, stamp, id, report).expect(signed) },
         Frame::Letter {
-            message: Signed::<Letter, _>::sign(NETWORK, &key, stamp, key.address(), b"sealed")
-                .expect(signed),
+            message: Signed::<Letter, _>::sign(NETWORK, &key, stamp, key.address(), b"sealed").expect(signed),
         },
-        Frame::Data {
-            label,
-            ecn: Ecn::Capable0,
-            body: Bytes::from_static(b"sealed"),
-        },
+        Frame::Data { label, ecn: Ecn::Capable0, body: Bytes::from_static(b"sealed") },
         Frame::Close { label },
     ];
     let mut examples: Vec<Vec<u8>> = frames
         .iter()
-        .map(|frame| {
-            [
-                &frame.encode_header()[crate::wire::LENGTH_PREFIX..],
-                &frame.body()[..],
-            ]
-            .concat()
-        })
+        .map(|frame| [&frame.encode_header()[crate::wire::LENGTH_PREFIX..], &frame.body()[..]].concat())
         .collect();
-    examples.push(
-        LinkMessage::Hello(Hello::new(NETWORK)).encode()[crate::wire::LENGTH_PREFIX..].to_vec(),
-    );
+    examples.push(LinkMessage::Hello(Hello::new(NETWORK)).encode()[crate::wire::LENGTH_PREFIX..].to_vec());
     examples
 }
 
@@ -252,16 +183,11 @@ fn streams() -> Vec<Vec<u8>> {
         [&length.to_be_bytes()[..], frame].concat()
     };
     let all: Vec<u8> = frames().iter().flat_map(framed).collect();
-    [0, 1, 7, 200, 255]
-        .iter()
-        .map(|size| [&[*size][..], &all].concat())
-        .collect()
+    [0, 1, 7, 200, 255].iter().map(|size| [&[*size][..], &all].concat()).collect()
 }
 
 fn hellos() -> Vec<Vec<u8>> {
-    vec![
-        LinkMessage::Hello(Hello::new(NETWORK)).encode()[crate::wire::LENGTH_PREFIX + 1..].to_vec(),
-    ]
+    vec![LinkMessage::Hello(Hello::new(NETWORK)).encode()[crate::wire::LENGTH_PREFIX + 1..].to_vec()]
 }
 
 fn successions() -> Vec<Vec<u8>> {

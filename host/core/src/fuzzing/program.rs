@@ -8,8 +8,8 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, Label, LinkId,
-    MessageId, NetworkId, Now, Output, PortId, Router, RouterConfig, Topic, TrailId,
+    Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, Label, LinkId, MessageId, NetworkId, Now,
+    Output, PortId, Router, RouterConfig, Topic, TrailId,
     wire::{Flood, Frame, Keep, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified},
 };
 
@@ -46,9 +46,7 @@ impl Choices<'_> {
             255 => return otherwise,
             choice => usize::from(choice % 24),
         };
-        seen.get(seen.len().wrapping_sub(1 + choice))
-            .copied()
-            .unwrap_or(otherwise)
+        seen.get(seen.len().wrapping_sub(1 + choice)).copied().unwrap_or(otherwise)
     }
 }
 
@@ -101,40 +99,15 @@ const CHECK_EVERY: usize = 64;
 /// Runs a program on a fresh router and checks the router again and again. A panic is a finding.
 pub fn run_program(program: &[u8]) -> Ran {
     let mut choices = Choices(program);
-    let mut now = Now {
-        instant: Instant::default(),
-        unix_s: START_UNIX_S,
-    };
-    let config = RouterConfig {
-        network: NETWORK,
-        seed: [1; 32],
-        secret: [2; 32],
-        no_route_after: Duration::from_secs(30),
-    };
+    let mut now = Now { instant: Instant::default(), unix_s: START_UNIX_S };
+    let config =
+        RouterConfig { network: NETWORK, seed: [1; 32], secret: [2; 32], no_route_after: Duration::from_secs(30) };
     let mut router = Router::new(config, now);
     let mut seen = Seen::default();
     for link in 0..3 {
-        router.handle(
-            Input::LinkUp {
-                link: LinkId(link),
-                initiator: link == 0,
-            },
-            now,
-        );
-        router.handle(
-            Input::OpenPort {
-                port: PortId(link),
-                key: identity(link as u8),
-            },
-            now,
-        );
-        router.handle(
-            Input::Listen {
-                port: PortId(link),
-                listening: link != 2,
-            },
-            now,
-        );
+        router.handle(Input::LinkUp { link: LinkId(link), initiator: link == 0 }, now);
+        router.handle(Input::OpenPort { port: PortId(link), key: identity(link as u8) }, now);
+        router.handle(Input::Listen { port: PortId(link), listening: link != 2 }, now);
     }
     let mut steps = 0;
     while !choices.0.is_empty() && steps < DEEPEST {
@@ -150,19 +123,9 @@ pub fn run_program(program: &[u8]) -> Ran {
         }
     }
     router.assert_consistent();
-    let Counters {
-        trails,
-        data,
-        violations,
-        ..
-    } = router.counters();
+    let Counters { trails, data, violations, .. } = router.counters();
     let trails = trails.relayed + trails.sent + trails.delivered;
-    Ran {
-        steps,
-        trails,
-        packets: data.relayed + data.sent + data.delivered,
-        violations,
-    }
+    Ran { steps, trails, packets: data.relayed + data.sent + data.delivered, violations }
 }
 
 fn identity(number: u8) -> IdentityKey {
@@ -172,73 +135,33 @@ fn identity(number: u8) -> IdentityKey {
 /// The addresses of the identities: making a key costs more than a step.
 fn address(number: u8) -> Address {
     static ADDRESSES: std::sync::OnceLock<[Address; FEW as usize]> = std::sync::OnceLock::new();
-    ADDRESSES.get_or_init(|| core::array::from_fn(|number| identity(number as u8).address()))
-        [usize::from(number % FEW)]
+    ADDRESSES.get_or_init(|| core::array::from_fn(|number| identity(number as u8).address()))[usize::from(number % FEW)]
 }
 
 /// The next thing that happens; `None`: time passes.
 fn step(choices: &mut Choices<'_>, seen: &mut Seen, now: &mut Now) -> Option<Input> {
-    let (link, port) = (
-        LinkId(u64::from(choices.few())),
-        PortId(u64::from(choices.few())),
-    );
+    let (link, port) = (LinkId(u64::from(choices.few())), PortId(u64::from(choices.few())));
     let connection = ConnectionId(u64::from(choices.few()));
     Some(match choices.byte() % 64 {
-        0 => Input::LinkUp {
-            link,
-            initiator: choices.byte() & 1 == 1,
-        },
+        0 => Input::LinkUp { link, initiator: choices.byte() & 1 == 1 },
         1 => Input::LinkDown { link },
-        2 => Input::Load {
-            link,
-            level: choices.byte(),
-        },
-        3 => Input::OpenPort {
-            port,
-            key: identity(choices.few()),
-        },
+        2 => Input::Load { link, level: choices.byte() },
+        3 => Input::OpenPort { port, key: identity(choices.few()) },
         4 => Input::ClosePort { port },
-        5 => Input::Listen {
-            port,
-            listening: choices.byte() & 1 == 1,
-        },
-        6 => Input::Subscribe {
-            port,
-            topic: Topic([choices.few(); 16]),
-        },
-        7 => Input::Unsubscribe {
-            port,
-            topic: Topic([choices.few(); 16]),
-        },
-        8 => Input::Broadcast {
-            port,
-            topic: Topic([choices.few(); 16]),
-            body: body(choices),
-        },
-        9 => Input::Letter {
-            port,
-            to: address(choices.few()),
-            sealed: body(choices),
-        },
-        10 | 11 => Input::Connect {
-            port,
-            connection,
-            target: address(choices.few()),
-        },
+        5 => Input::Listen { port, listening: choices.byte() & 1 == 1 },
+        6 => Input::Subscribe { port, topic: Topic([choices.few(); 16]) },
+        7 => Input::Unsubscribe { port, topic: Topic([choices.few(); 16]) },
+        8 => Input::Broadcast { port, topic: Topic([choices.few(); 16]), body: body(choices) },
+        9 => Input::Letter { port, to: address(choices.few()), sealed: body(choices) },
+        10 | 11 => Input::Connect { port, connection, target: address(choices.few()) },
         12 => Input::Disconnect { connection },
-        13 | 14 => Input::Data {
-            trail: choices.pick(&seen.trails, TrailId(999)),
-            ecn: Ecn::Capable0,
-            body: body(choices),
-        },
-        15 => Input::CloseTrail {
-            trail: choices.pick(&seen.trails, TrailId(999)),
-        },
+        13 | 14 => {
+            Input::Data { trail: choices.pick(&seen.trails, TrailId(999)), ecn: Ecn::Capable0, body: body(choices) }
+        }
+        15 => Input::CloseTrail { trail: choices.pick(&seen.trails, TrailId(999)) },
         16 | 17 => {
-            let (seconds, millis) = (
-                [0, 0, 1, 1, 5, 5, 20, 20, 90, 600][usize::from(choices.byte() % 10)],
-                u64::from(choices.byte()),
-            );
+            let (seconds, millis) =
+                ([0, 0, 1, 1, 5, 5, 20, 20, 90, 600][usize::from(choices.byte() % 10)], u64::from(choices.byte()));
             now.instant = now.instant + Duration::from_millis(seconds * 1000 + millis);
             now.unix_s = match choices.byte() {
                 // The wall clock may jump.
@@ -283,25 +206,15 @@ fn frame(choices: &mut Choices<'_>, seen: &mut Seen, now: Now) -> (LinkId, Frame
         1 => {
             let (author, stamp) = (address(choices.few()), stamp(choices, seen, now));
             let to = address(choices.few());
-            Frame::Letter {
-                message: stub::<Letter>(author, stamp, &[&to.0, b"sealed"]),
-            }
+            Frame::Letter { message: stub::<Letter>(author, stamp, &[&to.0, b"sealed"]) }
         }
         2..=4 => {
             let (author, stamp) = (address(choices.few()), stamp(choices, seen, now));
             let target = address(choices.few());
             let message = stub::<Seek>(author, stamp, &[&target.0, &SHARE]);
-            seen.seeks.push(Sought {
-                id: message.id(),
-                author,
-                target,
-            });
+            seen.seeks.push(Sought { id: message.id(), author, target });
             let directed = choices.byte() & 3 == 0;
-            let mode = if directed {
-                SeekMode::Directed
-            } else {
-                SeekMode::Flood(phase)
-            };
+            let mode = if directed { SeekMode::Directed } else { SeekMode::Flood(phase) };
             Frame::Seek { mode, message }
         }
         5..=7 => return answer(choices, seen, now, link),
@@ -311,61 +224,22 @@ fn frame(choices: &mut Choices<'_>, seen: &mut Seen, now: Now) -> (LinkId, Frame
 }
 
 /// A Trail that answers a Seek.
-fn answer(
-    choices: &mut Choices<'_>,
-    seen: &mut Seen,
-    now: Now,
-    link: LinkId,
-) -> (LinkId, Frame<Verified>) {
-    let unknown = Sought {
-        id: MessageId([9; 16]),
-        author: address(0),
-        target: address(1),
-    };
+fn answer(choices: &mut Choices<'_>, seen: &mut Seen, now: Now, link: LinkId) -> (LinkId, Frame<Verified>) {
+    let unknown = Sought { id: MessageId([9; 16]), author: address(0), target: address(1) };
     let sought = choices.pick(&seen.seeks, unknown);
     let (lie, stamp) = (choices.byte(), stamp(choices, seen, now));
     let author = if lie < 4 { address(lie) } else { sought.target };
     // The router dialled link 0, so there its neighbour's labels are even.
     let honest = Label(u64::from(choices.byte()) << 1 | u64::from(link != LinkId(0)));
-    let label = if lie == 5 {
-        Label(honest.0 ^ 1)
-    } else {
-        honest
-    };
-    seen.bound.push(Bound {
-        link,
-        label,
-        seek: sought.id,
-        end: author,
-    });
-    (
-        link,
-        Frame::Trail {
-            label,
-            message: stub::<Trail>(author, stamp, &[&sought.id.0, &SHARE]),
-        },
-    )
+    let label = if lie == 5 { Label(honest.0 ^ 1) } else { honest };
+    seen.bound.push(Bound { link, label, seek: sought.id, end: author });
+    (link, Frame::Trail { label, message: stub::<Trail>(author, stamp, &[&sought.id.0, &SHARE]) })
 }
 
 /// Something along a trail.
-fn along(
-    choices: &mut Choices<'_>,
-    seen: &mut Seen,
-    now: Now,
-    link: LinkId,
-) -> (LinkId, Frame<Verified>) {
-    let unknown = Bound {
-        link,
-        label: Label(u64::from(choices.byte())),
-        seek: MessageId([9; 16]),
-        end: address(0),
-    };
-    let Bound {
-        mut link,
-        label,
-        seek,
-        mut end,
-    } = choices.pick(&seen.bound, unknown);
+fn along(choices: &mut Choices<'_>, seen: &mut Seen, now: Now, link: LinkId) -> (LinkId, Frame<Verified>) {
+    let unknown = Bound { link, label: Label(u64::from(choices.byte())), seek: MessageId([9; 16]), end: address(0) };
+    let Bound { mut link, label, seek, mut end } = choices.pick(&seen.bound, unknown);
     match choices.byte() {
         0 => link = LinkId(u64::from(choices.few())),
         1 => end = address(choices.few()),
@@ -377,16 +251,9 @@ fn along(
             let stamp = stamp(choices, seen, now);
             let number = u32::from(choices.byte()).to_be_bytes();
             let (received, sent) = ([choices.byte(); 8], [choices.byte(); 8]);
-            Frame::Keep {
-                label,
-                message: stub::<Keep>(end, stamp, &[&seek.0, &number, &received, &sent]),
-            }
+            Frame::Keep { label, message: stub::<Keep>(end, stamp, &[&seek.0, &number, &received, &sent]) }
         }
-        _ => Frame::Data {
-            label,
-            ecn: Ecn::NotCapable,
-            body: Bytes::from_static(b"sealed"),
-        },
+        _ => Frame::Data { label, ecn: Ecn::NotCapable, body: Bytes::from_static(b"sealed") },
     };
     (link, frame)
 }
@@ -394,17 +261,10 @@ fn along(
 fn stamp(choices: &mut Choices<'_>, seen: &mut Seen, now: Now) -> Stamp {
     seen.stamps += 1;
     let age = [0, 0, 0, 0, 0, 1, 9, 10][usize::from(choices.byte() % 8)];
-    Stamp {
-        minute: ((now.unix_s / 60) as u32).wrapping_sub(age),
-        random: seen.stamps,
-    }
+    Stamp { minute: ((now.unix_s / 60) as u32).wrapping_sub(age), random: seen.stamps }
 }
 
-fn stub<K: crate::wire::Body>(
-    author: Address,
-    stamp: Stamp,
-    fields: &[&[u8]],
-) -> Signed<K, Verified> {
+fn stub<K: crate::wire::Body>(author: Address, stamp: Stamp, fields: &[&[u8]]) -> Signed<K, Verified> {
     Signed::unsigned(NETWORK, author, stamp, fields)
         .expect("the fields are of their lengths")
         .dangerously_assume_verified()
@@ -418,39 +278,21 @@ fn drain(router: &mut Router, seen: &mut Seen, now: Now) {
                 match &frame {
                     Frame::Seek { message, .. } => {
                         let (author, target) = (message.author(), message.target());
-                        seen.seeks.push(Sought {
-                            id: message.id(),
-                            author,
-                            target,
-                        });
+                        seen.seeks.push(Sought { id: message.id(), author, target });
                     }
                     Frame::Trail { label, message } => {
                         let seek = message.seek();
                         let sought = seen.seeks.iter().find(|sought| sought.id == seek);
                         let end = sought.map_or(address(0), |sought| sought.author);
-                        seen.bound.push(Bound {
-                            link,
-                            label: *label,
-                            seek,
-                            end,
-                        });
+                        seen.bound.push(Bound { link, label: *label, seek, end });
                     }
                     _ => {}
                 }
                 seen.frames.push(frame);
             }
-            Output::Event {
-                event: Event::TrailOpened { trail, .. },
-                ..
-            } => seen.trails.push(trail),
+            Output::Event { event: Event::TrailOpened { trail, .. }, .. } => seen.trails.push(trail),
             Output::Event { .. } => {}
-            Output::Violation { link, .. } => router.handle(
-                Input::LinkUp {
-                    link,
-                    initiator: link.0 == 0,
-                },
-                now,
-            ),
+            Output::Violation { link, .. } => router.handle(Input::LinkUp { link, initiator: link.0 == 0 }, now),
         }
     }
 }

@@ -16,11 +16,7 @@ const PREFIXES: [&str; 2] = ["decode_", "parse_wire_"];
 pub fn missing_from(lists: &[&[Decoder]], sources: &Path) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     collect(sources, &mut found)?;
-    let listed: Vec<&str> = lists
-        .iter()
-        .flat_map(|list| list.iter())
-        .map(|decoder| decoder.name)
-        .collect();
+    let listed: Vec<&str> = lists.iter().flat_map(|list| list.iter()).map(|decoder| decoder.name).collect();
     let mut complaints = Vec::new();
     for (place, (name, path)) in found.iter().enumerate() {
         if !listed.contains(&name.as_str()) {
@@ -39,9 +35,8 @@ pub fn missing_from(lists: &[&[Decoder]], sources: &Path) -> io::Result<Vec<Stri
 }
 
 fn collect(folder: &Path, found: &mut Vec<(String, String)>) -> io::Result<()> {
-    let mut paths: Vec<_> = fs::read_dir(folder)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
+    let mut paths: Vec<_> =
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     paths.sort();
     for path in paths {
         if path.file_stem().is_some_and(|stem| stem == "tests") {
@@ -50,16 +45,8 @@ fn collect(folder: &Path, found: &mut Vec<(String, String)>) -> io::Result<()> {
         if path.is_dir() {
             collect(&path, found)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let shown = path
-                .strip_prefix(folder)
-                .unwrap_or(&path)
-                .display()
-                .to_string();
-            found.extend(
-                functions(&fs::read_to_string(&path)?)
-                    .into_iter()
-                    .map(|name| (name, shown.clone())),
-            );
+            let shown = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+            found.extend(functions(&fs::read_to_string(&path)?).into_iter().map(|name| (name, shown.clone())));
         }
     }
     Ok(())
@@ -67,20 +54,12 @@ fn collect(folder: &Path, found: &mut Vec<(String, String)>) -> io::Result<()> {
 
 /// The names of the decoders that a source defines.
 fn functions(source: &str) -> Vec<String> {
-    let code = source
-        .split("#[cfg(test)]\nmod tests {")
-        .next()
-        .unwrap_or_default();
+    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     code.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .filter_map(|line| line.split_once("fn "))
         .filter(|(before, _)| before.is_empty() || before.ends_with(' ') || before.ends_with('('))
-        .map(|(_, after)| {
-            after
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect::<String>()
-        })
+        .map(|(_, after)| after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
         .filter(|name| name == "decode" || PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
         .collect()
 }
@@ -104,9 +83,6 @@ mod tests {
             fn decode_h() {}
 }
 ";
-        assert_eq!(
-            functions(source),
-            ["decode_a", "decode_b", "decode", "parse_wire_c"]
-        );
+        assert_eq!(functions(source), ["decode_a", "decode_b", "decode", "parse_wire_c"]);
     }
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    Address, ConnectionId, Ecn, IdentityKey, LinkId, MessageId, NetworkId, PortId, Topic, TrailId,
-    TrailKeys, Violation,
+    Address, ConnectionId, Ecn, IdentityKey, LinkId, MessageId, NetworkId, PortId, Topic, TrailId, TrailKeys,
+    Violation,
     wire::{Frame, Verified},
 };
 
@@ -32,7 +32,7 @@ pub enum Hop {
 
 /// What happens to a router.
 pub enum Input {
-    /// A link is up. A LinkId that was used before, or one link too many, is ignored.
+    /// A link is up. One that is up already, or one link too many, is ignored.
     LinkUp {
         /// The new link.
         link: LinkId,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::limits::{
     ANSWERS_BURST, ANSWERS_PER_S, CLOSE_INTERVAL, CLOSES_BURST, CLOSES_PER_S, DIRECTED_BURST_BYTES,
-    DIRECTED_BYTES_PER_S, FLOOD_BURST_BYTES, FLOOD_BYTES_PER_S, MAX_RECENT_CLOSES,
-    TRAIL_BURST_BYTES, TRAIL_BYTES_PER_S,
+    DIRECTED_BYTES_PER_S, FLOOD_BURST_BYTES, FLOOD_BYTES_PER_S, MAX_RECENT_CLOSES, TRAIL_BURST_BYTES,
+    TRAIL_BYTES_PER_S,
 };
 use crate::{
     Instant, Label,
@@ -25,24 +25,13 @@ const MICRO: u64 = 1_000_000;
 impl Bucket {
     /// A full bucket.
     pub(crate) fn new(per_s: u64, burst: u64, now: Instant) -> Self {
-        Self {
-            micro: burst * MICRO,
-            per_s,
-            burst,
-            filled: now,
-        }
+        Self { micro: burst * MICRO, per_s, burst, filled: now }
     }
 
     /// Takes `tokens` if so many are there.
     pub(crate) fn take(&mut self, tokens: u64, now: Instant) -> bool {
-        let elapsed_us = now
-            .saturating_since(self.filled)
-            .as_micros()
-            .min(u128::from(u32::MAX)) as u64;
-        self.micro = self
-            .micro
-            .saturating_add(elapsed_us.saturating_mul(self.per_s))
-            .min(self.burst * MICRO);
+        let elapsed_us = now.saturating_since(self.filled).as_micros().min(u128::from(u32::MAX)) as u64;
+        self.micro = self.micro.saturating_add(elapsed_us.saturating_mul(self.per_s)).min(self.burst * MICRO);
         self.filled = now;
         match self.micro.checked_sub(tokens.saturating_mul(MICRO)) {
             Some(left) => {
@@ -80,16 +69,10 @@ impl Budgets {
     pub(crate) fn pay(&mut self, frame: &Frame<Verified>, now: Instant) -> bool {
         let bytes = frame.encoded_len() as u64;
         let bucket = match frame {
-            Frame::Flood { .. }
-            | Frame::Seek {
-                mode: SeekMode::Flood(_),
-                ..
-            } => &mut self.floods,
+            Frame::Flood { .. } | Frame::Seek { mode: SeekMode::Flood(_), .. } => &mut self.floods,
             Frame::Seek { .. } | Frame::Letter { .. } => &mut self.directed,
             // Data is the scheduler's, and a Close costs nothing.
-            Frame::Trail { .. } | Frame::Keep { .. } | Frame::Data { .. } | Frame::Close { .. } => {
-                &mut self.trails
-            }
+            Frame::Trail { .. } | Frame::Keep { .. } | Frame::Data { .. } | Frame::Close { .. } => &mut self.trails,
         };
         bucket.take(bytes, now)
     }
@@ -103,10 +86,7 @@ pub(crate) struct CloseLimit {
 
 impl CloseLimit {
     pub(crate) fn new(now: Instant) -> Self {
-        Self {
-            recent: BTreeMap::new(),
-            bucket: Bucket::new(CLOSES_PER_S, CLOSES_BURST, now),
-        }
+        Self { recent: BTreeMap::new(), bucket: Bucket::new(CLOSES_PER_S, CLOSES_BURST, now) }
     }
 
     /// Whether to answer something on a label that names nothing.
@@ -134,8 +114,7 @@ impl CloseLimit {
     /// Only looks when the table is half full: honest neighbours never get there.
     fn forget(&mut self, now: Instant) {
         if self.recent.len() >= MAX_RECENT_CLOSES / 2 {
-            self.recent
-                .retain(|_, at| now.saturating_since(*at) < CLOSE_INTERVAL);
+            self.recent.retain(|_, at| now.saturating_since(*at) < CLOSE_INTERVAL);
         }
     }
 }
@@ -166,9 +145,7 @@ mod tests {
         assert!(limit.may_answer(Label(1), at(0)));
         assert!(!limit.may_answer(Label(1), at(999)));
         assert!(limit.may_answer(Label(1), at(1000)));
-        let storm = (0..10_000)
-            .filter(|label| limit.may_answer(Label(*label), at(1000)))
-            .count();
+        let storm = (0..10_000).filter(|label| limit.may_answer(Label(*label), at(1000))).count();
         assert!(storm < CLOSES_BURST as usize, "{storm}");
         assert!(limit.recent.len() <= MAX_RECENT_CLOSES);
     }

@@ -6,8 +6,8 @@ use super::{
     Arrival, Close, Event, Hop, Role, Router,
     data::End,
     limits::{
-        FIRST_RETRY, LONGEST_RETRY, MAX_CONNECTIONS_PER_PORT, MAX_PENDING_SEEKS, OVERLAP,
-        RENEW_AFTER, SEEK_MEMORY, YOUNG_TRAIL,
+        FIRST_RETRY, LONGEST_RETRY, MAX_CONNECTIONS_PER_PORT, MAX_PENDING_SEEKS, OVERLAP, RENEW_AFTER, SEEK_MEMORY,
+        YOUNG_TRAIL,
     },
     timers::Timer,
     trails::{BindingId, Side},
@@ -49,17 +49,12 @@ struct PendingSeek {
 impl Connection {
     /// The trails that carry it.
     pub(super) fn trails(&self) -> impl Iterator<Item = TrailId> {
-        self.trail
-            .into_iter()
-            .chain(self.old.map(|(trail, _)| trail))
+        self.trail.into_iter().chain(self.old.map(|(trail, _)| trail))
     }
 
     fn due(&self) -> Instant {
         let old = self.old.map(|(_, until)| until);
-        [self.fails_at, old]
-            .into_iter()
-            .flatten()
-            .fold(self.next_seek, Instant::min)
+        [self.fails_at, old].into_iter().flatten().fold(self.next_seek, Instant::min)
     }
 }
 
@@ -76,13 +71,7 @@ impl Router {
             }
         };
         if let Some(why) = why {
-            return self.event(
-                port,
-                Event::ConnectFailed {
-                    connection: id,
-                    why,
-                },
-            );
+            return self.event(port, Event::ConnectFailed { connection: id, why });
         }
         let now = self.now.instant;
         let connection = Connection {
@@ -136,13 +125,7 @@ impl Router {
         if connection.fails_at.is_some_and(|at| at <= now) {
             let port = connection.port;
             self.forget_connection(id);
-            return self.event(
-                port,
-                Event::ConnectFailed {
-                    connection: id,
-                    why: Close::NoRoute,
-                },
-            );
+            return self.event(port, Event::ConnectFailed { connection: id, why: Close::NoRoute });
         }
         if connection.next_seek <= now {
             self.seek(id);
@@ -166,31 +149,18 @@ impl Router {
             connection.next_seek = now + wait;
         }
         self.watch_connection(id);
-        let directed = tries == 0
-            && self
-                .scent
-                .has(target, |next| self.usable(next, hop).is_some());
-        let mode = if directed {
-            SeekMode::Directed
-        } else {
-            SeekMode::Flood(Phase::Hidden)
-        };
+        let directed = tries == 0 && self.scent.has(target, |next| self.usable(next, hop).is_some());
+        let mode = if directed { SeekMode::Directed } else { SeekMode::Flood(Phase::Hidden) };
         let Some(key) = self.seek_key(port, target) else {
             return;
         };
         let (secret, stamp) = (self.share_secret(), self.stamp());
         let share = PublicKey::from(&secret).to_bytes();
-        let Ok(message) = Signed::<Seek, Verified>::sign(self.network, &key, stamp, target, &share)
-        else {
+        let Ok(message) = Signed::<Seek, Verified>::sign(self.network, &key, stamp, target, &share) else {
             return;
         };
-        if !self.pay(
-            hop,
-            &Frame::Seek {
-                mode,
-                message: message.clone(),
-            },
-        ) || self.arrive(hop, message.id(), stamp, message.author()) != Some(Arrival::First)
+        if !self.pay(hop, &Frame::Seek { mode, message: message.clone() })
+            || self.arrive(hop, message.id(), stamp, message.author()) != Some(Arrival::First)
             || !self.remember(hop, &message, Some(id))
         {
             return;
@@ -199,12 +169,7 @@ impl Router {
             if connection.pending.len() >= MAX_PENDING_SEEKS {
                 connection.pending.remove(0);
             }
-            connection.pending.push(PendingSeek {
-                id: message.id(),
-                secret,
-                key,
-                expires: now + SEEK_MEMORY,
-            });
+            connection.pending.push(PendingSeek { id: message.id(), secret, key, expires: now + SEEK_MEMORY });
         }
         self.offer_to_owner(hop, &message);
         self.pass_seek(hop, mode, message);
@@ -214,8 +179,7 @@ impl Router {
     /// identity.
     fn seek_key(&self, port: PortId, target: Address) -> Option<IdentityKey> {
         let identity = &self.ports.get(&port)?.key;
-        let base =
-            zeroize::Zeroizing::new(blake3::derive_key("mute/1 seek key", &*identity.seed()));
+        let base = zeroize::Zeroizing::new(blake3::derive_key("mute/1 seek key", &*identity.seed()));
         let mut hasher = blake3::Hasher::new_keyed(&base);
         hasher.update(&target.0);
         hasher.update(&(self.now.unix_s / (24 * 60 * 60)).to_be_bytes());
@@ -225,9 +189,7 @@ impl Router {
 
     /// The wait after a try, doubled each time, a quarter more or less by chance.
     fn backoff(&mut self, tries: u32) -> core::time::Duration {
-        let wait = FIRST_RETRY
-            .saturating_mul(1 << tries.min(8))
-            .min(LONGEST_RETRY);
+        let wait = FIRST_RETRY.saturating_mul(1 << tries.min(8)).min(LONGEST_RETRY);
         self.between([wait * 3 / 4, wait * 5 / 4])
     }
 
@@ -243,13 +205,7 @@ impl Router {
         let seek = message.seek();
         let pending = &self.connections.get(&id)?.pending;
         let pending = pending.iter().find(|pending| pending.id == seek)?;
-        let keys = TrailKeys::agree(
-            &pending.secret,
-            &message.share(),
-            seek,
-            message.id(),
-            TrailEnd::Seeker,
-        )?;
+        let keys = TrailKeys::agree(&pending.secret, &message.share(), seek, message.id(), TrailEnd::Seeker)?;
         let key = pending.key.clone();
         let renewal = now + self.between(RENEW_AFTER);
         let trail = self.next_trail();
@@ -270,18 +226,9 @@ impl Router {
             self.replace(older);
         }
         let role = Role::Seeker { connection: id };
-        self.ends
-            .insert(trail, End::new(port, binding, owner, role, Some(key)));
+        self.ends.insert(trail, End::new(port, binding, owner, role, Some(key)));
         self.counters.trails.delivered += 1;
-        self.event(
-            port,
-            Event::TrailOpened {
-                trail,
-                role,
-                seek,
-                keys,
-            },
-        );
+        self.event(port, Event::TrailOpened { trail, role, seek, keys });
         self.start_keeps(trail);
         self.watch_connection(id);
         Some(trail)
@@ -310,20 +257,12 @@ impl Router {
         connection.trail = connection.old.take().map(|(old, _)| old);
         connection.tries = 0;
         let young = now.saturating_since(connection.opened) < YOUNG_TRAIL;
-        connection.losses = if young {
-            connection.losses.saturating_add(1)
-        } else {
-            0
-        };
+        connection.losses = if young { connection.losses.saturating_add(1) } else { 0 };
         let losses = connection.losses;
         if connection.trail.is_none() {
             connection.fails_at = Some(now + self.no_route_after);
         }
-        let wait = if losses > 1 {
-            self.backoff(losses - 2)
-        } else {
-            core::time::Duration::ZERO
-        };
+        let wait = if losses > 1 { self.backoff(losses - 2) } else { core::time::Duration::ZERO };
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.next_seek = now + wait;
         }

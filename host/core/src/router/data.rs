@@ -24,12 +24,7 @@ pub(super) struct Route {
 
 impl Route {
     pub(super) fn new(binding: BindingId, end: Towards, to: Side) -> Self {
-        Self {
-            binding,
-            end,
-            to,
-            packets: 0,
-        }
+        Self { binding, end, to, packets: 0 }
     }
 }
 
@@ -80,13 +75,7 @@ pub(super) struct LastKeep {
 }
 
 impl End {
-    pub(super) fn new(
-        port: PortId,
-        binding: BindingId,
-        to: Side,
-        role: Role,
-        key: Option<IdentityKey>,
-    ) -> Self {
+    pub(super) fn new(port: PortId, binding: BindingId, to: Side, role: Role, key: Option<IdentityKey>) -> Self {
         Self {
             port,
             binding,
@@ -121,19 +110,12 @@ impl Router {
                 self.counters.data.relayed += 1;
                 self.counters.data_bytes.relayed += bytes;
                 let frame = Frame::Data { label, ecn, body };
-                self.outputs.push_back(Output::Send {
-                    link: next,
-                    ingress: Hop::Link(link),
-                    frame,
-                });
+                self.outputs.push_back(Output::Send { link: next, ingress: Hop::Link(link), frame });
             }
             Side::Port { port, trail } => {
                 self.counters.data.delivered += 1;
                 self.counters.data_bytes.delivered += bytes;
-                self.outputs.push_back(Output::Event {
-                    port,
-                    event: Event::Data { trail, ecn, body },
-                });
+                self.outputs.push_back(Output::Event { port, event: Event::Data { trail, ecn, body } });
             }
         }
         if first {
@@ -165,20 +147,13 @@ impl Router {
             Side::Link { link, label } => {
                 self.counters.data.sent += 1;
                 self.counters.data_bytes.sent += bytes;
-                self.outputs.push_back(Output::Send {
-                    link,
-                    ingress,
-                    frame: Frame::Data { label, ecn, body },
-                });
+                self.outputs.push_back(Output::Send { link, ingress, frame: Frame::Data { label, ecn, body } });
             }
             Side::Port { port, trail } => {
                 self.counters.data.delivered += 1;
                 self.counters.data_bytes.delivered += bytes;
                 self.arrived_here(trail);
-                self.outputs.push_back(Output::Event {
-                    port,
-                    event: Event::Data { trail, ecn, body },
-                });
+                self.outputs.push_back(Output::Event { port, event: Event::Data { trail, ecn, body } });
             }
         }
     }
@@ -248,10 +223,7 @@ impl Router {
     /// The packets that arrived at an end.
     pub(super) fn received(&self, end: &End) -> u64 {
         match end.to {
-            Side::Link { link, label } => self
-                .routes
-                .get(&(link, label))
-                .map_or(0, |route| route.packets),
+            Side::Link { link, label } => self.routes.get(&(link, label)).map_or(0, |route| route.packets),
             Side::Port { .. } => end.received_here,
         }
     }

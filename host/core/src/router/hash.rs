@@ -76,10 +76,7 @@ impl Hasher for Sip13 {
     }
 
     fn finish(&self) -> u64 {
-        let mut last = Self {
-            v: self.v,
-            words: self.words,
-        };
+        let mut last = Self { v: self.v, words: self.words };
         // As in SipHash the last word holds the length in its highest byte.
         last.write_u64(self.words << 59);
         last.v[2] ^= 0xff;
@@ -99,13 +96,9 @@ mod tests {
     fn is_siphash_1_3() {
         let keyed = Keyed::new([0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908]);
         let input: Vec<u8> = (0..16).collect();
-        #[allow(
-            deprecated,
-            reason = "the standard library has no other SipHash with a key of one's own"
-        )]
+        #[allow(deprecated, reason = "the standard library has no other SipHash with a key of one's own")]
         let reference = |rounds_2_4: &[u8]| {
-            let mut sip =
-                std::hash::SipHasher::new_with_keys(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
+            let mut sip = std::hash::SipHasher::new_with_keys(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
             sip.write(rounds_2_4);
             sip.finish()
         };

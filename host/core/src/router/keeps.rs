@@ -17,11 +17,7 @@ use crate::{
 impl Router {
     /// From now on this end sends Keeps. A trail between two ports of this node needs none.
     pub(super) fn start_keeps(&mut self, trail: TrailId) {
-        if self
-            .ends
-            .get(&trail)
-            .is_some_and(|end| matches!(end.to, Side::Link { .. }))
-        {
+        if self.ends.get(&trail).is_some_and(|end| matches!(end.to, Side::Link { .. })) {
             let at = self.now.instant + self.between(KEEP_INTERVAL);
             self.timers.set(Timer::Keep(trail), at);
         }
@@ -38,27 +34,16 @@ impl Router {
         let Some(binding) = self.bindings.get(&end.binding) else {
             return;
         };
-        let report = KeepReport {
-            number: end.keeps + 1,
-            received: self.received(end),
-            sent: end.sent,
-        };
+        let report = KeepReport { number: end.keeps + 1, received: self.received(end), sent: end.sent };
         let hop = Hop::Port(end.port);
         let Some(port) = self.ports.get(&end.port) else {
             return;
         };
         let key = end.key.as_ref().unwrap_or(&port.key);
-        if let Ok(message) =
-            Signed::<Keep, Verified>::sign(self.network, key, stamp, binding.seek, report)
-        {
-            let far = binding.end(if end.role == Role::Owner {
-                Towards::Seeker
-            } else {
-                Towards::Owner
-            });
+        if let Ok(message) = Signed::<Keep, Verified>::sign(self.network, key, stamp, binding.seek, report) {
+            let far = binding.end(if end.role == Role::Owner { Towards::Seeker } else { Towards::Owner });
             let amount = arrived(report, far.report);
-            self.scent
-                .strengthen(far.address, Hop::Link(link), amount, self.now.instant);
+            self.scent.strengthen(far.address, Hop::Link(link), amount, self.now.instant);
             self.lay(message.author(), hop, 0, stamp);
             self.counters.keeps.passed(hop, 1);
             self.send(link, hop, Frame::Keep { label, message });
@@ -70,11 +55,7 @@ impl Router {
     }
 
     pub(super) fn on_keep(&mut self, link: LinkId, label: Label, message: Signed<Keep, Verified>) {
-        let Some((id, from)) = self
-            .routes
-            .get(&(link, label))
-            .map(|route| (route.binding, route.end))
-        else {
+        let Some((id, from)) = self.routes.get(&(link, label)).map(|route| (route.binding, route.end)) else {
             self.counters.drops.unknown_label += 1;
             return self.answer_close(link, label);
         };
@@ -94,15 +75,9 @@ impl Router {
             self.counters.drops.duplicate += 1;
             return;
         }
-        let (side, far_side, far_address, amount) = (
-            near.side,
-            far.side,
-            far.address,
-            arrived(report, far.report),
-        );
+        let (side, far_side, far_address, amount) = (near.side, far.side, far.address, arrived(report, far.report));
         self.lay(message.author(), Hop::Link(link), 0, stamp);
-        self.scent
-            .strengthen(far_address, far_side.hop(), amount, self.now.instant);
+        self.scent.strengthen(far_address, far_side.hop(), amount, self.now.instant);
         let deadline = self.keep_deadline(&side);
         if let Some(binding) = self.bindings.get_mut(&id) {
             let near = binding.end_mut(from);
@@ -136,13 +111,8 @@ impl Router {
         let (sent, received) = (end.sent, self.received(end));
         let last = &end.at_last_keep;
         let lossy = |sent: u64, received: u64| sent >= LOSS_SAMPLE && received < sent / 2;
-        let bad = lossy(
-            sent - last.sent,
-            theirs.received.saturating_sub(last.theirs.received),
-        ) || lossy(
-            theirs.sent.saturating_sub(last.theirs.sent),
-            received - last.received,
-        );
+        let bad = lossy(sent - last.sent, theirs.received.saturating_sub(last.theirs.received))
+            || lossy(theirs.sent.saturating_sub(last.theirs.sent), received - last.received);
         let Some(end) = self.ends.get_mut(&trail) else {
             return;
         };

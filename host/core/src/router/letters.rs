@@ -10,45 +10,29 @@ impl Router {
     pub(super) fn write_letter(&mut self, port: PortId, to: Address, sealed: &[u8]) {
         let (seed, key) = self.one_time_key();
         let stamp = self.stamp();
-        let Ok(message) = Signed::<Letter, Verified>::sign(self.network, &key, stamp, to, sealed)
-        else {
+        let Ok(message) = Signed::<Letter, Verified>::sign(self.network, &key, stamp, to, sealed) else {
             self.counters.drops.invalid += 1;
             return;
         };
         let hop = Hop::Port(port);
-        if self.pay(
-            hop,
-            &Frame::Letter {
-                message: message.clone(),
-            },
-        ) {
+        if self.pay(hop, &Frame::Letter { message: message.clone() }) {
             self.expect_replies(port, message.author(), seed);
             self.on_letter(hop, message);
         }
     }
 
     pub(super) fn on_letter(&mut self, hop: Hop, message: Signed<Letter, Verified>) {
-        if self.arrive(hop, message.id(), message.stamp(), message.author()) != Some(Arrival::First)
-        {
+        if self.arrive(hop, message.id(), message.stamp(), message.author()) != Some(Arrival::First) {
             return;
         }
         let to = message.to();
         if let Some((port, key)) = self.reader_of(to) {
             self.counters.letters.delivered += 1;
             let (from, id, sealed) = (message.author(), message.id(), message.sealed());
-            return self.event(
-                port,
-                Event::Letter {
-                    from,
-                    id,
-                    key,
-                    sealed,
-                },
-            );
+            return self.event(port, Event::Letter { from, id, key, sealed });
         }
         let random = self.random();
-        let Some(Hop::Link(link)) = self.scent.choose(to, random, |next| self.usable(next, hop))
-        else {
+        let Some(Hop::Link(link)) = self.scent.choose(to, random, |next| self.usable(next, hop)) else {
             self.counters.drops.no_scent += 1;
             return;
         };

@@ -47,10 +47,7 @@ impl Link {
     /// Whether one more label of ours may be for a trail whose other side lies at `ingress`.
     pub(super) fn has_room_for(&self, ingress: Hop) -> bool {
         self.ours.values().sum::<usize>() < MAX_LABELS
-            && self
-                .ours
-                .get(&ingress)
-                .is_none_or(|held| *held < MAX_LABELS_PER_INGRESS)
+            && self.ours.get(&ingress).is_none_or(|held| *held < MAX_LABELS_PER_INGRESS)
     }
 }
 
@@ -58,8 +55,7 @@ impl Router {
     pub(super) fn link_up(&mut self, link: LinkId, initiator: bool) {
         if self.links.len() < MAX_LINKS && !self.links.contains_key(&link) {
             let number = self.number_hop();
-            self.links
-                .insert(link, Link::new(number, initiator, self.now.instant));
+            self.links.insert(link, Link::new(number, initiator, self.now.instant));
         }
     }
 
@@ -68,14 +64,8 @@ impl Router {
             return;
         }
         self.scent.forget_hop(Hop::Link(link));
-        for id in
-            self.bindings_at(|side| matches!(side, Side::Link { link: at, .. } if *at == link))
-        {
-            self.break_from(
-                id,
-                |side| matches!(side, Side::Link { link: at, .. } if *at == link),
-                Close::LinkLost,
-            );
+        for id in self.bindings_at(|side| matches!(side, Side::Link { link: at, .. } if *at == link)) {
+            self.break_from(id, |side| matches!(side, Side::Link { link: at, .. } if *at == link), Close::LinkLost);
         }
         self.forget_seeks_by(link);
     }
@@ -89,8 +79,7 @@ impl Router {
     /// The neighbour broke the protocol: it is told with a code, and its link is gone.
     pub(super) fn violation(&mut self, link: LinkId, violation: Violation) {
         self.counters.violations += 1;
-        self.outputs
-            .push_back(Output::Violation { link, violation });
+        self.outputs.push_back(Output::Violation { link, violation });
         self.link_down(link);
     }
 

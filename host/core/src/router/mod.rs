@@ -33,8 +33,7 @@ pub use api::{Close, Event, Hop, Input, Output, Role, RouterConfig};
 pub use counters::{Counters, Drops, Gauges, Traffic};
 
 use crate::{
-    Address, ConnectionId, IdentityKey, Instant, Label, LinkId, MessageId, NetworkId, Now, PortId,
-    Topic, TrailId,
+    Address, ConnectionId, IdentityKey, Instant, Label, LinkId, MessageId, NetworkId, Now, PortId, Topic, TrailId,
     wire::{Frame, Stamp, Verified},
 };
 use connections::Connection;
@@ -140,11 +139,7 @@ impl Router {
             Input::Unsubscribe { port, topic } => self.unsubscribe(port, topic),
             Input::Broadcast { port, topic, body } => self.broadcast(port, topic, &body),
             Input::Letter { port, to, sealed } => self.write_letter(port, to, &sealed),
-            Input::Connect {
-                port,
-                connection,
-                target,
-            } => self.connect(port, connection, target),
+            Input::Connect { port, connection, target } => self.connect(port, connection, target),
             Input::Disconnect { connection } => self.disconnect(connection),
             Input::CloseTrail { trail } => self.close_trail(trail),
         }
@@ -232,13 +227,7 @@ impl Router {
 
     /// Notes a verified message's arrival and lays its author's scent. `None`: it is stale or says nothing new, so nothing comes of it; a
     /// later copy's hop is an alternative to the first.
-    fn arrive(
-        &mut self,
-        hop: Hop,
-        id: MessageId,
-        stamp: Stamp,
-        author: Address,
-    ) -> Option<Arrival> {
+    fn arrive(&mut self, hop: Hop, id: MessageId, stamp: Stamp, author: Address) -> Option<Arrival> {
         if !seen::is_fresh(stamp.minute, minute(self.now)) {
             self.counters.drops.stale += 1;
             return None;
@@ -275,8 +264,7 @@ impl Router {
 
     /// Makes sure that scent which nothing touches any more is forgotten.
     fn watch_scent(&mut self) {
-        self.timers
-            .set_if_unset(Timer::Scent, self.now.instant + limits::ROW_IDLE);
+        self.timers.set_if_unset(Timer::Scent, self.now.instant + limits::ROW_IDLE);
     }
 
     fn scent_due(&mut self) {
@@ -305,10 +293,7 @@ impl Router {
 
     /// A stamp of this moment.
     fn stamp(&mut self) -> Stamp {
-        Stamp {
-            minute: minute(self.now),
-            random: self.rng.next_u64(),
-        }
+        Stamp { minute: minute(self.now), random: self.rng.next_u64() }
     }
 
     fn random(&mut self) -> u64 {
@@ -337,18 +322,11 @@ impl Router {
     fn set_now(&mut self, now: Now) {
         // A clock that was set back: else nothing would lay scent until it has caught up.
         self.started_minute = self.started_minute.min(minute(now));
-        self.now = Now {
-            instant: now.instant.max(self.now.instant),
-            unix_s: now.unix_s,
-        };
+        self.now = Now { instant: now.instant.max(self.now.instant), unix_s: now.unix_s };
     }
 
     fn send(&mut self, link: LinkId, ingress: Hop, frame: Frame<Verified>) {
-        self.outputs.push_back(Output::Send {
-            link,
-            ingress,
-            frame,
-        });
+        self.outputs.push_back(Output::Send { link, ingress, frame });
     }
 
     fn event(&mut self, port: PortId, event: Event) {

@@ -8,8 +8,8 @@ use super::{
     Close, Event, Hop, Router,
     budget::Budgets,
     limits::{
-        MAX_OWNED_TRAILS_PER_HOP, MAX_OWNED_TRAILS_PER_PORT, MAX_PORTS, MAX_REPLY_KEYS_PER_PORT,
-        MAX_TOPICS_PER_PORT, REPLY_KEY_LIFE,
+        MAX_OWNED_TRAILS_PER_HOP, MAX_OWNED_TRAILS_PER_PORT, MAX_PORTS, MAX_REPLY_KEYS_PER_PORT, MAX_TOPICS_PER_PORT,
+        REPLY_KEY_LIFE,
     },
     seen::HopNumber,
     timers::Timer,
@@ -65,10 +65,7 @@ pub(super) struct ReplyKey {
 impl Router {
     pub(super) fn open_port(&mut self, port: PortId, key: IdentityKey) {
         let address = key.address();
-        if self.ports.len() >= MAX_PORTS
-            || self.ports.contains_key(&port)
-            || self.owners.contains_key(&address)
-        {
+        if self.ports.len() >= MAX_PORTS || self.ports.contains_key(&port) || self.owners.contains_key(&address) {
             self.counters.drops.invalid += 1;
             return;
         }
@@ -101,12 +98,8 @@ impl Router {
         for address in closed.reply_keys {
             self.reply_keys.remove(&address);
         }
-        let connections: Vec<_> = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.port == port)
-            .map(|(id, _)| *id)
-            .collect();
+        let connections: Vec<_> =
+            self.connections.iter().filter(|(_, connection)| connection.port == port).map(|(id, _)| *id).collect();
         for connection in connections {
             self.forget_connection(connection);
         }
@@ -155,33 +148,17 @@ impl Router {
     }
 
     /// Letters to this one-time key are `port`'s for a while.
-    pub(super) fn expect_replies(
-        &mut self,
-        port: PortId,
-        address: Address,
-        seed: Zeroizing<[u8; 32]>,
-    ) {
+    pub(super) fn expect_replies(&mut self, port: PortId, address: Address, seed: Zeroizing<[u8; 32]>) {
         let Some(owner) = self.ports.get_mut(&port) else {
             return;
         };
         owner.reply_keys.push_back(address);
-        let oldest = if owner.reply_keys.len() > MAX_REPLY_KEYS_PER_PORT {
-            owner.reply_keys.pop_front()
-        } else {
-            None
-        };
+        let oldest = if owner.reply_keys.len() > MAX_REPLY_KEYS_PER_PORT { owner.reply_keys.pop_front() } else { None };
         if let Some(oldest) = oldest {
             self.reply_keys.remove(&oldest);
         }
         let expires = self.now.instant + REPLY_KEY_LIFE;
-        self.reply_keys.insert(
-            address,
-            ReplyKey {
-                port,
-                seed,
-                expires,
-            },
-        );
+        self.reply_keys.insert(address, ReplyKey { port, seed, expires });
         self.timers.set_if_unset(Timer::ReplyKeys, expires);
     }
 

@@ -40,10 +40,7 @@ struct Row {
 
 impl Row {
     fn strongest(&self) -> Option<Hop> {
-        self.entries
-            .iter()
-            .max_by_key(|entry| entry.strength)
-            .map(|entry| entry.hop)
+        self.entries.iter().max_by_key(|entry| entry.strength).map(|entry| entry.hop)
     }
 
     fn entry(&mut self, hop: Hop) -> Option<&mut Entry> {
@@ -58,20 +55,12 @@ impl Row {
             }
             None => {
                 if self.entries.len() >= MAX_ROW_ENTRIES {
-                    let weakest = self
-                        .entries
-                        .iter()
-                        .enumerate()
-                        .min_by_key(|(_, entry)| entry.strength);
+                    let weakest = self.entries.iter().enumerate().min_by_key(|(_, entry)| entry.strength);
                     if let Some((weakest, _)) = weakest {
                         self.entries.swap_remove(weakest);
                     }
                 }
-                self.entries.push(Entry {
-                    hop,
-                    strength: amount.max(WEAKEST),
-                    silent: None,
-                });
+                self.entries.push(Entry { hop, strength: amount.max(WEAKEST), silent: None });
             }
         }
     }
@@ -129,9 +118,7 @@ impl Scent {
     pub(crate) fn weaken_for_silence(&mut self, address: Address, hop: Hop, now: Instant) {
         if let Some(mut row) = self.take(address) {
             if let Some(entry) = row.entry(hop)
-                && entry
-                    .silent
-                    .is_none_or(|at| now.saturating_since(at) >= SILENCE_INTERVAL)
+                && entry.silent.is_none_or(|at| now.saturating_since(at) >= SILENCE_INTERVAL)
             {
                 entry.strength = (entry.strength / 2).max(WEAKEST);
                 entry.silent = Some(now);
@@ -143,11 +130,7 @@ impl Scent {
     /// A trail of `address` begins, or ends: rows with live trails give way last.
     pub(crate) fn count_live(&mut self, address: Address, begins: bool, now: Instant) {
         if let Some(mut row) = self.take(address) {
-            row.live = if begins {
-                row.live.saturating_add(1)
-            } else {
-                row.live.saturating_sub(1)
-            };
+            row.live = if begins { row.live.saturating_add(1) } else { row.live.saturating_sub(1) };
             row.touched = now;
             self.put(address, row);
         }
@@ -155,12 +138,7 @@ impl Scent {
 
     /// A hop for something to `address`: by chance, with the weight of its scent squared and quartered by each level of load.
     /// `load` says `None` for a hop that cannot be used, such as the one that the message came from.
-    pub(crate) fn choose(
-        &self,
-        address: Address,
-        random: u64,
-        load: impl Fn(Hop) -> Option<u8>,
-    ) -> Option<Hop> {
+    pub(crate) fn choose(&self, address: Address, random: u64, load: impl Fn(Hop) -> Option<u8>) -> Option<Hop> {
         let row = self.rows.get(&address)?;
         let weight = |entry: &Entry| {
             let strength = u64::from(entry.strength);
@@ -182,9 +160,7 @@ impl Scent {
 
     /// Whether [`Self::choose`] would find one.
     pub(crate) fn has(&self, address: Address, usable: impl Fn(Hop) -> bool) -> bool {
-        self.rows
-            .get(&address)
-            .is_some_and(|row| row.entries.iter().any(|entry| usable(entry.hop)))
+        self.rows.get(&address).is_some_and(|row| row.entries.iter().any(|entry| usable(entry.hop)))
     }
 
     /// A hop is gone for good.
@@ -192,9 +168,7 @@ impl Scent {
         let touched: Vec<Address> = self
             .rows
             .iter()
-            .filter(|(_, row)| {
-                row.charged == hop || row.entries.iter().any(|entry| entry.hop == hop)
-            })
+            .filter(|(_, row)| row.charged == hop || row.entries.iter().any(|entry| entry.hop == hop))
             .map(|(address, _)| *address)
             .collect();
         for address in touched {
@@ -207,17 +181,8 @@ impl Scent {
 
     /// Forgets rows that nothing touched for long and no trail needs.
     pub(crate) fn expire(&mut self, now: Instant) {
-        let due = |order: &Order| {
-            order
-                .first()
-                .is_some_and(|(live, at, _)| !live && *at + ROW_IDLE <= now)
-        };
-        let hops: Vec<Hop> = self
-            .order
-            .iter()
-            .filter(|(_, order)| due(order))
-            .map(|(hop, _)| *hop)
-            .collect();
+        let due = |order: &Order| order.first().is_some_and(|(live, at, _)| !live && *at + ROW_IDLE <= now);
+        let hops: Vec<Hop> = self.order.iter().filter(|(_, order)| due(order)).map(|(hop, _)| *hop).collect();
         for hop in hops {
             while let Some(order) = self.order.get(&hop)
                 && due(order)
@@ -249,32 +214,16 @@ impl Scent {
         assert_eq!(ordered, self.rows.len());
         for (address, row) in &self.rows {
             let key = (row.live > 0, row.touched, *address);
-            assert!(
-                self.order
-                    .get(&row.charged)
-                    .is_some_and(|order| order.contains(&key))
-            );
-            assert!(
-                row.entries.len() <= MAX_ROW_ENTRIES
-                    && row.entries.iter().any(|entry| entry.hop == row.charged)
-            );
-            assert!(
-                row.entries
-                    .iter()
-                    .all(|entry| alive(entry.hop) && entry.strength <= STRONGEST)
-            );
+            assert!(self.order.get(&row.charged).is_some_and(|order| order.contains(&key)));
+            assert!(row.entries.len() <= MAX_ROW_ENTRIES && row.entries.iter().any(|entry| entry.hop == row.charged));
+            assert!(row.entries.iter().all(|entry| alive(entry.hop) && entry.strength <= STRONGEST));
         }
     }
 
     /// The strength of `address` through `hop`, for tests.
     #[cfg(test)]
     pub(crate) fn strength(&self, address: Address, hop: Hop) -> Option<u32> {
-        self.rows
-            .get(&address)?
-            .entries
-            .iter()
-            .find(|entry| entry.hop == hop)
-            .map(|entry| entry.strength)
+        self.rows.get(&address)?.entries.iter().find(|entry| entry.hop == hop).map(|entry| entry.strength)
     }
 
     /// Takes a row out, of the order too.
@@ -298,19 +247,13 @@ impl Scent {
         if self.rows.len() >= MAX_ROWS {
             self.make_room(strongest);
         }
-        self.order
-            .entry(strongest)
-            .or_default()
-            .insert((row.live > 0, row.touched, address));
+        self.order.entry(strongest).or_default().insert((row.live > 0, row.touched, address));
         self.rows.insert(address, row);
     }
 
     /// Drops one row of the hop that holds most; of `newcomer` if it holds as many.
     fn make_room(&mut self, newcomer: Hop) {
-        let fullest = self
-            .order
-            .iter()
-            .max_by_key(|(hop, order)| (order.len(), **hop == newcomer));
+        let fullest = self.order.iter().max_by_key(|(hop, order)| (order.len(), **hop == newcomer));
         if let Some((_, _, address)) = fullest.and_then(|(_, order)| order.first()).copied() {
             self.take(address);
         }
@@ -357,15 +300,10 @@ mod tests {
         scent.lay(address(1), A, 0, at(0));
         let share = |load: &dyn Fn(Hop) -> Option<u8>| {
             let step = u64::MAX / 1_000_003;
-            (0..10_000u64)
-                .filter(|n| scent.choose(address(1), n.wrapping_mul(step), load) == Some(A))
-                .count()
+            (0..10_000u64).filter(|n| scent.choose(address(1), n.wrapping_mul(step), load) == Some(A)).count()
         };
         let even = share(&|_| Some(0));
-        assert!(
-            (7_700..8_300).contains(&even),
-            "{even} of 10,000 for twice the scent, not four in five"
-        );
+        assert!((7_700..8_300).contains(&even), "{even} of 10,000 for twice the scent, not four in five");
         let loaded = share(&|hop| Some(if hop == A { 1 } else { 0 }));
         assert!((4_700..5_300).contains(&loaded), "{loaded}");
         assert_eq!(share(&|hop| (hop == B).then_some(0)), 0);
@@ -397,15 +335,9 @@ mod tests {
             scent.lay(address(number), B, 0, at(u64::from(number)));
         }
         assert_eq!(scent.len(), MAX_ROWS);
-        assert!(
-            scent.has(address(1), |hop| hop == A),
-            "the oldest row, but of a modest hop"
-        );
+        assert!(scent.has(address(1), |hop| hop == A), "the oldest row, but of a modest hop");
         assert!(scent.has(address(2), |hop| hop == PORT));
-        assert!(
-            !scent.has(address(10), |_| true),
-            "the greedy hop's own oldest row gave way"
-        );
+        assert!(!scent.has(address(10), |_| true), "the greedy hop's own oldest row gave way");
     }
 
     #[test]

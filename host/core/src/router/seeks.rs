@@ -90,9 +90,7 @@ impl Router {
         match mode {
             SeekMode::Directed => {
                 let random = self.random();
-                let chosen = self
-                    .scent
-                    .choose(message.target(), random, |next| self.usable(next, hop));
+                let chosen = self.scent.choose(message.target(), random, |next| self.usable(next, hop));
                 let Some(Hop::Link(link)) = chosen else {
                     self.counters.drops.no_scent += 1;
                     return;
@@ -100,8 +98,7 @@ impl Router {
                 let id = message.id();
                 if let Some(entry) = self.seeks.get_mut(&id) {
                     entry.chosen = chosen;
-                    self.timers
-                        .set(Timer::Seek(id), self.now.instant + SEEK_SILENCE);
+                    self.timers.set(Timer::Seek(id), self.now.instant + SEEK_SILENCE);
                 }
                 self.counters.seeks.passed(hop, 1);
                 self.send(link, hop, Frame::Seek { mode, message });
@@ -113,14 +110,7 @@ impl Router {
                 let links = self.all_links_but(hop);
                 self.counters.seeks.passed(hop, links.len() as u64);
                 for link in links {
-                    self.send(
-                        link,
-                        hop,
-                        Frame::Seek {
-                            mode: SeekMode::Flood(phase),
-                            message: message.clone(),
-                        },
-                    );
+                    self.send(link, hop, Frame::Seek { mode: SeekMode::Flood(phase), message: message.clone() });
                 }
             }
         }
@@ -183,10 +173,7 @@ impl Router {
         self.counters.seeks.delivered += 1;
         if !room {
             self.counters.drops.full += 1;
-        } else if self
-            .budgets(hop)
-            .is_some_and(|budgets| budgets.answers.take(1, now))
-        {
+        } else if self.budgets(hop).is_some_and(|budgets| budgets.answers.take(1, now)) {
             if let Some(end) = gives_way.and_then(|trail| self.ends.get(&trail)) {
                 self.unbind(end.binding, None, Close::Busy);
             }
@@ -205,28 +192,17 @@ impl Router {
             return;
         };
         let share = PublicKey::from(&secret).to_bytes();
-        let Ok(answer) =
-            Signed::<Trail, Verified>::sign(self.network, &owner.key, stamp, seek, &share)
-        else {
+        let Ok(answer) = Signed::<Trail, Verified>::sign(self.network, &owner.key, stamp, seek, &share) else {
             return;
         };
-        let Some(keys) = TrailKeys::agree(
-            &secret,
-            &message.share(),
-            seek,
-            answer.id(),
-            TrailEnd::Owner,
-        ) else {
+        let Some(keys) = TrailKeys::agree(&secret, &message.share(), seek, answer.id(), TrailEnd::Owner) else {
             return;
         };
         let trail = self.next_trail();
         let Some((binding, to)) = self.bind(Side::Port { port, trail }, answer) else {
             return;
         };
-        let end = End {
-            charged: Some(hop),
-            ..End::new(port, binding, to, Role::Owner, None)
-        };
+        let end = End { charged: Some(hop), ..End::new(port, binding, to, Role::Owner, None) };
         self.ends.insert(trail, end);
         if let Some(owner) = self.ports.get_mut(&port) {
             let owned = owner.owned.entry(hop).or_default();
@@ -234,15 +210,7 @@ impl Router {
             owned.waiting.insert(trail);
         }
         self.start_keeps(trail);
-        self.event(
-            port,
-            Event::TrailOpened {
-                trail,
-                role: Role::Owner,
-                seek,
-                keys,
-            },
-        );
+        self.event(port, Event::TrailOpened { trail, role: Role::Owner, seek, keys });
     }
 
     /// A fresh X25519 secret.

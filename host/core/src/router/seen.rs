@@ -45,21 +45,12 @@ pub(crate) fn is_fresh(stamp: u32, now: u32) -> bool {
 
 impl Seen {
     pub(crate) fn new(keyed: Keyed) -> Self {
-        Self {
-            minutes: BTreeMap::new(),
-            held: BTreeMap::new(),
-            total: 0,
-            keyed,
-        }
+        Self { minutes: BTreeMap::new(), held: BTreeMap::new(), total: 0, keyed }
     }
 
     /// Notes the arrival of a verified message whose stamp is fresh.
     pub(crate) fn arrive(&mut self, id: MessageId, minute: u32, hop: HopNumber) -> Arrival {
-        if let Some(known) = self
-            .minutes
-            .get_mut(&minute)
-            .and_then(|ids| ids.get_mut(&id))
-        {
+        if let Some(known) = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id)) {
             let arrivals = usize::from(known.arrivals);
             if arrivals == SCENT_RANKS || known.by[..arrivals].contains(&hop) {
                 return Arrival::Repeated;
@@ -68,20 +59,13 @@ impl Seen {
             known.arrivals += 1;
             return Arrival::Copy(known.arrivals - 1);
         }
-        if self
-            .held
-            .get(&hop)
-            .is_some_and(|held| *held >= MAX_SEEN_PER_HOP)
-        {
+        if self.held.get(&hop).is_some_and(|held| *held >= MAX_SEEN_PER_HOP) {
             return Arrival::Full;
         }
         if self.total >= MAX_SEEN {
             self.forget_largest();
         }
-        let ids = self
-            .minutes
-            .entry(minute)
-            .or_insert_with(|| HashMap::with_hasher(self.keyed.clone()));
+        let ids = self.minutes.entry(minute).or_insert_with(|| HashMap::with_hasher(self.keyed.clone()));
         let mut by = [0; SCENT_RANKS];
         by[0] = hop;
         ids.insert(id, Known { by, arrivals: 1 });
@@ -121,12 +105,7 @@ impl Seen {
 
     /// The last resort when link after link filled its share and left: what the largest holder brought may be replayed once.
     fn forget_largest(&mut self) {
-        let Some(largest) = self
-            .held
-            .iter()
-            .max_by_key(|(_, held)| **held)
-            .map(|(hop, _)| *hop)
-        else {
+        let Some(largest) = self.held.iter().max_by_key(|(_, held)| **held).map(|(hop, _)| *hop) else {
             return;
         };
         for ids in self.minutes.values_mut() {
@@ -178,9 +157,7 @@ mod tests {
     #[test]
     fn one_hop_fills_its_share_only_and_ghosts_give_way() {
         let mut seen = seen();
-        let full = (0..MAX_SEEN_PER_HOP as u32 + 1)
-            .map(|n| seen.arrive(id(n), 100, 1))
-            .last();
+        let full = (0..MAX_SEEN_PER_HOP as u32 + 1).map(|n| seen.arrive(id(n), 100, 1)).last();
         assert_eq!(full, Some(Arrival::Full));
         assert_eq!(seen.arrive(id(u32::MAX), 100, 2), Arrival::First);
         let mut number = MAX_SEEN_PER_HOP as u32 + 1;
@@ -191,10 +168,6 @@ mod tests {
             }
             assert!(seen.len() <= MAX_SEEN);
         }
-        assert_eq!(
-            seen.arrive(id(u32::MAX), 100, 2),
-            Arrival::Repeated,
-            "the modest hop lost nothing"
-        );
+        assert_eq!(seen.arrive(id(u32::MAX), 100, 2), Arrival::Repeated, "the modest hop lost nothing");
     }
 }

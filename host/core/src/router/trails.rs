@@ -87,20 +87,12 @@ impl Binding {
     }
 
     fn due(&self) -> Instant {
-        self.ends
-            .iter()
-            .filter_map(|end| end.deadline)
-            .fold(self.ends_at, Instant::min)
+        self.ends.iter().filter_map(|end| end.deadline).fold(self.ends_at, Instant::min)
     }
 }
 
 impl Router {
-    pub(super) fn on_trail(
-        &mut self,
-        link: LinkId,
-        label: Label,
-        message: Signed<Trail, Verified>,
-    ) {
+    pub(super) fn on_trail(&mut self, link: LinkId, label: Label, message: Signed<Trail, Verified>) {
         let Some(neighbour) = self.links.get(&link) else {
             return;
         };
@@ -121,8 +113,7 @@ impl Router {
             self.counters.drops.unknown_seek += 1;
         } else if !room {
             self.counters.drops.full += 1;
-        } else if !self.routes.contains_key(&(link, label))
-            && self.bind(Side::Link { link, label }, message).is_some()
+        } else if !self.routes.contains_key(&(link, label)) && self.bind(Side::Link { link, label }, message).is_some()
         {
             return;
         }
@@ -130,11 +121,7 @@ impl Router {
     }
 
     /// Binds a Trail that came from `owner` to the first hop of its Seek's list that takes it. `None`: none did.
-    pub(super) fn bind(
-        &mut self,
-        owner: Side,
-        message: Signed<Trail, Verified>,
-    ) -> Option<(BindingId, Side)> {
+    pub(super) fn bind(&mut self, owner: Side, message: Signed<Trail, Verified>) -> Option<(BindingId, Side)> {
         if self.bindings.len() >= MAX_BINDINGS {
             self.counters.drops.full += 1;
             return None;
@@ -148,20 +135,11 @@ impl Router {
         let entry = self.seeks.get_mut(&seek)?;
         entry.answered = true;
         let seeker_address = entry.author;
-        let (seeker_deadline, owner_deadline) =
-            (self.keep_deadline(&seeker), self.keep_deadline(&owner));
-        let far = |address, side, deadline| Far {
-            address,
-            side,
-            report: KeepReport::default(),
-            deadline,
-        };
+        let (seeker_deadline, owner_deadline) = (self.keep_deadline(&seeker), self.keep_deadline(&owner));
+        let far = |address, side, deadline| Far { address, side, report: KeepReport::default(), deadline };
         let binding = Binding {
             seek,
-            ends: [
-                far(seeker_address, seeker, seeker_deadline),
-                far(address, owner, owner_deadline),
-            ],
+            ends: [far(seeker_address, seeker, seeker_deadline), far(address, owner, owner_deadline)],
             ends_at: self.now.instant + TRAIL_LIFE,
             offer: Some((message, next)),
         };
@@ -176,8 +154,7 @@ impl Router {
         }
         self.lay(address, owner.hop(), 0, stamp);
         self.scent.count_live(address, true, self.now.instant);
-        self.scent
-            .count_live(seeker_address, true, self.now.instant);
+        self.scent.count_live(seeker_address, true, self.now.instant);
         Some((id, seeker))
     }
 
@@ -195,9 +172,9 @@ impl Router {
             let side = match hop {
                 _ if hop == owner.hop() => None,
                 Hop::Link(link) => self.offer_to_link(link, owner.hop(), message),
-                Hop::Port(port) => self
-                    .accept_trail(connection?, id, owner, message)
-                    .map(|trail| Side::Port { port, trail }),
+                Hop::Port(port) => {
+                    self.accept_trail(connection?, id, owner, message).map(|trail| Side::Port { port, trail })
+                }
             };
             if let Some(side) = side {
                 return Some((side, place + 1));
@@ -206,12 +183,7 @@ impl Router {
         None
     }
 
-    fn offer_to_link(
-        &mut self,
-        link: LinkId,
-        ingress: Hop,
-        message: &Signed<Trail, Verified>,
-    ) -> Option<Side> {
+    fn offer_to_link(&mut self, link: LinkId, ingress: Hop, message: &Signed<Trail, Verified>) -> Option<Side> {
         let neighbour = self.links.get_mut(&link)?;
         if !neighbour.has_room_for(ingress) {
             self.counters.drops.full += 1;
@@ -226,22 +198,14 @@ impl Router {
             }
         };
         self.counters.trails.passed(ingress, 1);
-        self.send(
-            link,
-            ingress,
-            Frame::Trail {
-                label,
-                message: message.clone(),
-            },
-        );
+        self.send(link, ingress, Frame::Trail { label, message: message.clone() });
         Some(Side::Link { link, label })
     }
 
     /// Data that comes from `end`, at `from`, goes on `to` the other side.
     fn route(&mut self, binding: BindingId, end: Towards, from: Side, to: Side) {
         if let Side::Link { link, label } = from {
-            self.routes
-                .insert((link, label), Route::new(binding, end, to));
+            self.routes.insert((link, label), Route::new(binding, end, to));
         }
     }
 
@@ -266,11 +230,7 @@ impl Router {
     /// The bindings with such a side.
     pub(super) fn bindings_at(&self, at: impl Fn(&Side) -> bool) -> Vec<BindingId> {
         let here = |binding: &Binding| binding.ends.iter().any(|end| at(&end.side));
-        self.bindings
-            .iter()
-            .filter(|(_, binding)| here(binding))
-            .map(|(id, _)| *id)
-            .collect()
+        self.bindings.iter().filter(|(_, binding)| here(binding)).map(|(id, _)| *id).collect()
     }
 
     /// The side of a binding that `at` tells is gone.
@@ -278,11 +238,7 @@ impl Router {
         let Some(binding) = self.bindings.get(&id) else {
             return;
         };
-        let end = if at(&binding.end(Towards::Seeker).side) {
-            Towards::Seeker
-        } else {
-            Towards::Owner
-        };
+        let end = if at(&binding.end(Towards::Seeker).side) { Towards::Seeker } else { Towards::Owner };
         self.break_at(id, end, why);
     }
 
@@ -303,10 +259,7 @@ impl Router {
         let Some(binding) = self.bindings.get_mut(&id) else {
             return false;
         };
-        let (refused, owner) = (
-            binding.end(Towards::Seeker).side,
-            binding.end(Towards::Owner).side,
-        );
+        let (refused, owner) = (binding.end(Towards::Seeker).side, binding.end(Towards::Owner).side);
         let Side::Link { link, label } = refused else {
             return false;
         };
@@ -410,10 +363,7 @@ impl Router {
             // Every node of the trail ends it at this time by itself.
             return self.take_binding(id, Close::Expired, |_| false);
         }
-        let silent = binding
-            .ends
-            .iter()
-            .find(|end| end.deadline.is_some_and(|deadline| deadline <= now));
+        let silent = binding.ends.iter().find(|end| end.deadline.is_some_and(|deadline| deadline <= now));
         if let Some(silent) = silent {
             self.scent.weaken(silent.address, silent.side.hop());
             self.unbind(id, None, Close::Expired);

@@ -192,11 +192,8 @@ impl Signed<Keep, Verified> {
         seek: MessageId,
         report: KeepReport,
     ) -> Result<Self, DecodeError> {
-        let (number, received, sent) = (
-            report.number.to_be_bytes(),
-            report.received.to_be_bytes(),
-            report.sent.to_be_bytes(),
-        );
+        let (number, received, sent) =
+            (report.number.to_be_bytes(), report.received.to_be_bytes(), report.sent.to_be_bytes());
         Self::sign_fields(network, key, stamp, &[&seek.0, &number, &received, &sent])
     }
 }
@@ -236,14 +233,12 @@ const WEAK_SHARES: [[u8; 32]; 7] = [
     [0; 32],
     first_byte(1, 0, 0),
     [
-        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4,
-        0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49,
-        0xb8, 0x00,
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
     ],
     [
-        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef,
-        0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f,
-        0x11, 0x57,
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
+        0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
     ],
     first_byte(0xec, 0xff, 0x7f),
     first_byte(0xed, 0xff, 0x7f),
@@ -261,11 +256,7 @@ const fn first_byte(first: u8, middle: u8, last: u8) -> [u8; 32] {
 /// Refuses a share of small order.
 fn check_share(share: &[u8]) -> Result<(), DecodeError> {
     let weak = |weak: &[u8; 32]| weak[..31] == share[..31] && weak[31] == share[31] & 0x7f;
-    if WEAK_SHARES.iter().any(weak) {
-        Err(DecodeError::WeakShare)
-    } else {
-        Ok(())
-    }
+    if WEAK_SHARES.iter().any(weak) { Err(DecodeError::WeakShare) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -278,18 +269,10 @@ mod tests {
     fn every_weak_share_agrees_on_nothing_and_is_refused() {
         let secret = StaticSecret::from([7; 32]);
         for mut share in WEAK_SHARES {
-            assert!(
-                !secret
-                    .diffie_hellman(&PublicKey::from(share))
-                    .was_contributory()
-            );
+            assert!(!secret.diffie_hellman(&PublicKey::from(share)).was_contributory());
             assert_eq!(check_share(&share), Err(DecodeError::WeakShare));
             share[31] |= 0x80;
-            assert!(
-                !secret
-                    .diffie_hellman(&PublicKey::from(share))
-                    .was_contributory()
-            );
+            assert!(!secret.diffie_hellman(&PublicKey::from(share)).was_contributory());
             assert_eq!(check_share(&share), Err(DecodeError::WeakShare));
         }
         assert_eq!(check_share(PublicKey::from(&secret).as_bytes()), Ok(()));

@@ -3,8 +3,8 @@
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use super::{
-    DecodeError, Flood, Keep, Letter, LinkMessage, Seek, Signed, Trail, Unverified, Verified,
-    Violation, kind, stream::LENGTH_PREFIX,
+    DecodeError, Flood, Keep, Letter, LinkMessage, Seek, Signed, Trail, Unverified, Verified, Violation, kind,
+    stream::LENGTH_PREFIX,
 };
 use crate::{Label, NetworkId};
 
@@ -72,11 +72,7 @@ impl Phase {
     }
 
     const fn from_byte(byte: u8) -> Self {
-        if byte == 0 {
-            Self::Hidden
-        } else {
-            Self::Counted(byte)
-        }
+        if byte == 0 { Self::Hidden } else { Self::Counted(byte) }
     }
 }
 
@@ -163,31 +159,17 @@ pub fn decode_frame(mut bytes: Bytes) -> Result<Decoded, DecodeError> {
     }
     let kind = bytes.try_get_u8().map_err(|_| DecodeError::TooShort)?;
     Ok(Decoded::Frame(match kind {
-        kind::FLOOD => Frame::Flood {
-            phase: Phase::from_byte(byte(&mut bytes)?),
-            message: Signed::read(bytes)?,
-        },
+        kind::FLOOD => Frame::Flood { phase: Phase::from_byte(byte(&mut bytes)?), message: Signed::read(bytes)? },
         kind::SEEK => {
             let mode = match byte(&mut bytes)? {
                 0 => SeekMode::Directed,
                 flooded => SeekMode::Flood(Phase::from_byte(flooded - 1)),
             };
-            Frame::Seek {
-                mode,
-                message: Signed::read(bytes)?,
-            }
+            Frame::Seek { mode, message: Signed::read(bytes)? }
         }
-        kind::TRAIL => Frame::Trail {
-            label: label(&mut bytes)?,
-            message: Signed::read(bytes)?,
-        },
-        kind::KEEP => Frame::Keep {
-            label: label(&mut bytes)?,
-            message: Signed::read(bytes)?,
-        },
-        kind::LETTER => Frame::Letter {
-            message: Signed::read(bytes)?,
-        },
+        kind::TRAIL => Frame::Trail { label: label(&mut bytes)?, message: Signed::read(bytes)? },
+        kind::KEEP => Frame::Keep { label: label(&mut bytes)?, message: Signed::read(bytes)? },
+        kind::LETTER => Frame::Letter { message: Signed::read(bytes)? },
         kind::DATA => {
             let label = label(&mut bytes)?;
             let ecn = Ecn::from_bits(byte(&mut bytes)?).ok_or(DecodeError::Field)?;
@@ -195,11 +177,7 @@ pub fn decode_frame(mut bytes: Bytes) -> Result<Decoded, DecodeError> {
                 return Err(DecodeError::TooShort);
             }
             // Cannot be too long: MAX_FRAME is this header and MAX_DATA_BODY.
-            Frame::Data {
-                label,
-                ecn,
-                body: bytes,
-            }
+            Frame::Data { label, ecn, body: bytes }
         }
         kind::CLOSE => {
             let label = label(&mut bytes)?;
@@ -209,8 +187,7 @@ pub fn decode_frame(mut bytes: Bytes) -> Result<Decoded, DecodeError> {
             Frame::Close { label }
         }
         kind::HELLO => {
-            return super::link::decode_hello(&bytes)
-                .map(|hello| Decoded::Link(LinkMessage::Hello(hello)));
+            return super::link::decode_hello(&bytes).map(|hello| Decoded::Link(LinkMessage::Hello(hello)));
         }
         _ => return Ok(Decoded::Unknown),
     }))
@@ -221,10 +198,7 @@ fn byte(bytes: &mut Bytes) -> Result<u8, DecodeError> {
 }
 
 fn label(bytes: &mut Bytes) -> Result<Label, DecodeError> {
-    bytes
-        .try_get_u64()
-        .map(Label)
-        .map_err(|_| DecodeError::TooShort)
+    bytes.try_get_u64().map(Label).map_err(|_| DecodeError::TooShort)
 }
 
 impl Frame<Unverified> {
@@ -234,25 +208,11 @@ impl Frame<Unverified> {
     /// The neighbour's offence.
     pub fn verify(self, network: NetworkId) -> Result<Frame<Verified>, Violation> {
         Ok(match self {
-            Self::Flood { phase, message } => Frame::Flood {
-                phase,
-                message: message.verify(network)?,
-            },
-            Self::Seek { mode, message } => Frame::Seek {
-                mode,
-                message: message.verify(network)?,
-            },
-            Self::Trail { label, message } => Frame::Trail {
-                label,
-                message: message.verify(network)?,
-            },
-            Self::Keep { label, message } => Frame::Keep {
-                label,
-                message: message.verify(network)?,
-            },
-            Self::Letter { message } => Frame::Letter {
-                message: message.verify(network)?,
-            },
+            Self::Flood { phase, message } => Frame::Flood { phase, message: message.verify(network)? },
+            Self::Seek { mode, message } => Frame::Seek { mode, message: message.verify(network)? },
+            Self::Trail { label, message } => Frame::Trail { label, message: message.verify(network)? },
+            Self::Keep { label, message } => Frame::Keep { label, message: message.verify(network)? },
+            Self::Letter { message } => Frame::Letter { message: message.verify(network)? },
             Self::Data { label, ecn, body } => Frame::Data { label, ecn, body },
             Self::Close { label } => Frame::Close { label },
         })
@@ -261,25 +221,11 @@ impl Frame<Unverified> {
     /// Takes the signature for good without checking it. Only for a simulator that stubs signatures.
     pub fn dangerously_assume_verified(self) -> Frame<Verified> {
         match self {
-            Self::Flood { phase, message } => Frame::Flood {
-                phase,
-                message: message.dangerously_assume_verified(),
-            },
-            Self::Seek { mode, message } => Frame::Seek {
-                mode,
-                message: message.dangerously_assume_verified(),
-            },
-            Self::Trail { label, message } => Frame::Trail {
-                label,
-                message: message.dangerously_assume_verified(),
-            },
-            Self::Keep { label, message } => Frame::Keep {
-                label,
-                message: message.dangerously_assume_verified(),
-            },
-            Self::Letter { message } => Frame::Letter {
-                message: message.dangerously_assume_verified(),
-            },
+            Self::Flood { phase, message } => Frame::Flood { phase, message: message.dangerously_assume_verified() },
+            Self::Seek { mode, message } => Frame::Seek { mode, message: message.dangerously_assume_verified() },
+            Self::Trail { label, message } => Frame::Trail { label, message: message.dangerously_assume_verified() },
+            Self::Keep { label, message } => Frame::Keep { label, message: message.dangerously_assume_verified() },
+            Self::Letter { message } => Frame::Letter { message: message.dangerously_assume_verified() },
             Self::Data { label, ecn, body } => Frame::Data { label, ecn, body },
             Self::Close { label } => Frame::Close { label },
         }

@@ -36,28 +36,19 @@ mod network {
 
     use crate::NetworkId;
 
-    pub(super) fn serialize<S: Serializer>(
-        network: &NetworkId,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(network: &NetworkId, serializer: S) -> Result<S::Ok, S::Error> {
         serde_bytes::serialize(&network.0[..], serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<NetworkId, D::Error> {
-        serde_bytes::deserialize::<serde_bytes::ByteArray<16>, D>(deserializer)
-            .map(|bytes| NetworkId(*bytes))
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NetworkId, D::Error> {
+        serde_bytes::deserialize::<serde_bytes::ByteArray<16>, D>(deserializer).map(|bytes| NetworkId(*bytes))
     }
 }
 
 impl Hello {
     /// What this code says of itself.
     pub const fn new(network: NetworkId) -> Self {
-        Self {
-            version: VERSION,
-            network,
-        }
+        Self { version: VERSION, network }
     }
 }
 
@@ -65,8 +56,7 @@ impl LinkMessage {
     /// The whole frame, length prefix included.
     pub fn encode(&self) -> Bytes {
         let Self::Hello(hello) = self;
-        let body = rmp_serde::to_vec_named(hello)
-            .expect("writing integers and byte strings into memory cannot fail");
+        let body = rmp_serde::to_vec_named(hello).expect("writing integers and byte strings into memory cannot fail");
         let mut out = BytesMut::with_capacity(LENGTH_PREFIX + 1 + body.len());
         out.put_u16((1 + body.len()).min(usize::from(u16::MAX)) as u16);
         out.put_u8(kind::HELLO);
@@ -88,9 +78,5 @@ pub fn decode_hello(bytes: &[u8]) -> Result<Hello, DecodeError> {
     // Skipping a field that we don't know recurses into it; no Hello of today nests at all.
     reader.set_max_depth(8);
     let hello = Hello::deserialize(&mut reader).map_err(|_| DecodeError::MessagePack)?;
-    if rest.is_empty() {
-        Ok(hello)
-    } else {
-        Err(DecodeError::Trailing)
-    }
+    if rest.is_empty() { Ok(hello) } else { Err(DecodeError::Trailing) }
 }

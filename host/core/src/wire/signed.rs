@@ -70,11 +70,7 @@ pub struct Signed<K, S> {
 
 impl<K, S> Clone for Signed<K, S> {
     fn clone(&self) -> Self {
-        Self {
-            bytes: self.bytes.clone(),
-            id: self.id,
-            state: PhantomData,
-        }
+        Self { bytes: self.bytes.clone(), id: self.id, state: PhantomData }
     }
 }
 
@@ -109,10 +105,7 @@ impl<K, S> Signed<K, S> {
 
     /// When it was made.
     pub fn stamp(&self) -> Stamp {
-        Stamp {
-            minute: u32::from_be_bytes(self.array(MINUTE)),
-            random: u64::from_be_bytes(self.array(RANDOM)),
-        }
+        Stamp { minute: u32::from_be_bytes(self.array(MINUTE)), random: u64::from_be_bytes(self.array(RANDOM)) }
     }
 
     /// The network that it belongs to.
@@ -122,10 +115,7 @@ impl<K, S> Signed<K, S> {
 
     /// The same message in memory of its own: a slice keeps all that it arrived together with.
     pub fn detached(&self) -> Self {
-        Self {
-            bytes: Bytes::copy_from_slice(&self.bytes),
-            ..self.clone()
-        }
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self.clone() }
     }
 
     /// `N` bytes at `offset`, which lies within the kind's shortest form.
@@ -141,11 +131,7 @@ impl<K, S> Signed<K, S> {
     }
 
     fn in_state<T>(self) -> Signed<K, T> {
-        Signed {
-            bytes: self.bytes,
-            id: self.id,
-            state: PhantomData,
-        }
+        Signed { bytes: self.bytes, id: self.id, state: PhantomData }
     }
 }
 
@@ -162,10 +148,7 @@ impl<K: Body> Signed<K, Unverified> {
     /// # Errors
     /// The length, the prefix, the kind or a field is wrong.
     pub(super) fn read(bytes: Bytes) -> Result<Self, DecodeError> {
-        let fields = bytes
-            .len()
-            .checked_sub(SIGNED_OVERHEAD)
-            .ok_or(DecodeError::TooShort)?;
+        let fields = bytes.len().checked_sub(SIGNED_OVERHEAD).ok_or(DecodeError::TooShort)?;
         if fields < K::MIN {
             return Err(DecodeError::TooShort);
         }
@@ -181,11 +164,7 @@ impl<K: Body> Signed<K, Unverified> {
         let signed = bytes.len() - SIGNATURE;
         K::check(&bytes[BODY..signed])?;
         let id = hash(&bytes[..signed]);
-        Ok(Self {
-            bytes,
-            id,
-            state: PhantomData,
-        })
+        Ok(Self { bytes, id, state: PhantomData })
     }
 
     /// Checks network and signature (strict Ed25519: canonical encodings only, no key of small order).
@@ -196,12 +175,10 @@ impl<K: Body> Signed<K, Unverified> {
         if self.network() != network {
             return Err(Violation::WrongNetwork);
         }
-        let key =
-            VerifyingKey::from_bytes(&self.author().0).map_err(|_| Violation::BadSignature)?;
+        let key = VerifyingKey::from_bytes(&self.author().0).map_err(|_| Violation::BadSignature)?;
         let (signed, signature) = self.bytes.split_at(self.bytes.len() - SIGNATURE);
         let signature = Signature::from_slice(signature).map_err(|_| Violation::BadSignature)?;
-        key.verify_strict(signed, &signature)
-            .map_err(|_| Violation::BadSignature)?;
+        key.verify_strict(signed, &signature).map_err(|_| Violation::BadSignature)?;
         Ok(self.in_state())
     }
 

@@ -7,10 +7,7 @@ use super::{DecodeError, MAX_FRAME};
 /// The bytes before each frame that say how long it is (big-endian).
 pub const LENGTH_PREFIX: usize = 2;
 
-const _: () = assert!(
-    MAX_FRAME <= u16::MAX as usize,
-    "the length prefix has room for the longest frame"
-);
+const _: () = assert!(MAX_FRAME <= u16::MAX as usize, "the length prefix has room for the longest frame");
 
 /// Cuts the bytes of one stream into frames.
 ///

@@ -12,19 +12,13 @@ fn here(path: &str) -> PathBuf {
 }
 
 fn beat(name: &str) {
-    let decoder = DECODERS
-        .iter()
-        .find(|decoder| decoder.name == name)
-        .expect("it is in the list");
+    let decoder = DECODERS.iter().find(|decoder| decoder.name == name).expect("it is in the list");
     let corpus = read_corpus(&here("tests/corpus").join(name)).expect("every decoder has a corpus");
     assert!(!corpus.is_empty(), "{name} has an empty corpus");
     let hammered = hammer(decoder, &corpus, INPUTS, 1);
     assert!(hammered.inputs > INPUTS);
     let accepted = hammered.accepted;
-    assert!(
-        accepted > INPUTS / 100,
-        "{name} accepted {accepted}: nothing gets past the first check"
-    );
+    assert!(accepted > INPUTS / 100, "{name} accepted {accepted}: nothing gets past the first check");
 }
 
 /// One test for each decoder, so that they run beside each other.
@@ -35,25 +29,13 @@ macro_rules! beaten {
     };
 }
 
-beaten!(
-    decode_frame,
-    decode_next,
-    decode_hello,
-    decode_succession,
-    decode_address
-);
+beaten!(decode_frame, decode_next, decode_hello, decode_succession, decode_address);
 
 #[test]
 fn every_listed_decoder_is_beaten_and_has_a_fuzz_target() {
     for decoder in DECODERS {
-        assert!(
-            BEATEN.contains(&decoder.name),
-            "{} is listed and not beaten",
-            decoder.name
-        );
-        let target = here("fuzz/fuzz_targets")
-            .join(decoder.name)
-            .with_extension("rs");
+        assert!(BEATEN.contains(&decoder.name), "{} is listed and not beaten", decoder.name);
+        let target = here("fuzz/fuzz_targets").join(decoder.name).with_extension("rs");
         assert!(target.is_file(), "{} has no fuzz target", decoder.name);
     }
 }

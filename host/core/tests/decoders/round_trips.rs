@@ -2,12 +2,10 @@
 
 use bytes::Bytes;
 use mute_core::{
-    Address, DecodeError, Ecn, IdentityKey, Label, MessageId, NetworkId, SuccessionProof, Topic,
-    Violation,
+    Address, DecodeError, Ecn, IdentityKey, Label, MessageId, NetworkId, SuccessionProof, Topic, Violation,
     wire::{
-        Decoded, Flood, Frame, Hello, Keep, KeepReport, Letter, LinkMessage, MAX_DATA_BODY,
-        MAX_FLOOD_BODY, MAX_LETTER_BODY, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified,
-        decode_frame,
+        Decoded, Flood, Frame, Hello, Keep, KeepReport, Letter, LinkMessage, MAX_DATA_BODY, MAX_FLOOD_BODY,
+        MAX_LETTER_BODY, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified, decode_frame,
     },
 };
 use proptest::prelude::*;
@@ -28,10 +26,7 @@ fn stamp() -> impl Strategy<Value = Stamp> {
 }
 
 fn body(longest: usize) -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        prop::collection::vec(any::<u8>(), 0..64),
-        Just(vec![7; longest])
-    ]
+    prop_oneof![prop::collection::vec(any::<u8>(), 0..64), Just(vec![7; longest])]
 }
 
 proptest! {
@@ -119,73 +114,36 @@ proptest! {
 #[test]
 fn bodies_have_a_longest() {
     let key = IdentityKey::from_seed(&[1; 32]);
-    let stamp = Stamp {
-        minute: 0,
-        random: 0,
-    };
-    let flood = Signed::<Flood, _>::sign(
-        NETWORK,
-        &key,
-        stamp,
-        Topic([0; 16]),
-        &vec![0; MAX_FLOOD_BODY + 1],
-    );
+    let stamp = Stamp { minute: 0, random: 0 };
+    let flood = Signed::<Flood, _>::sign(NETWORK, &key, stamp, Topic([0; 16]), &vec![0; MAX_FLOOD_BODY + 1]);
     assert_eq!(flood.err(), Some(DecodeError::TooLong));
-    let letter = Signed::<Letter, _>::sign(
-        NETWORK,
-        &key,
-        stamp,
-        key.address(),
-        &vec![0; MAX_LETTER_BODY + 1],
-    );
+    let letter = Signed::<Letter, _>::sign(NETWORK, &key, stamp, key.address(), &vec![0; MAX_LETTER_BODY + 1]);
     assert_eq!(letter.err(), Some(DecodeError::TooLong));
     let longest = [&[7][..], &[0; 9], &vec![1; MAX_DATA_BODY]].concat();
     assert!(decode_frame(longest.clone().into()).is_ok());
-    assert_eq!(
-        decode_frame([longest, vec![1]].concat().into()),
-        Err(DecodeError::TooLong)
-    );
+    assert_eq!(decode_frame([longest, vec![1]].concat().into()), Err(DecodeError::TooLong));
 }
 
 #[test]
 fn a_message_of_another_network_is_refused_before_its_signature_is_looked_at() {
     let key = IdentityKey::from_seed(&[1; 32]);
-    let stamp = Stamp {
-        minute: 0,
-        random: 0,
-    };
-    let message = Signed::<Flood, _>::sign(NetworkId([8; 16]), &key, stamp, Topic([0; 16]), b"")
-        .expect("it fits");
-    let frame = Frame::Flood {
-        phase: Phase::Hidden,
-        message,
-    };
+    let stamp = Stamp { minute: 0, random: 0 };
+    let message = Signed::<Flood, _>::sign(NetworkId([8; 16]), &key, stamp, Topic([0; 16]), b"").expect("it fits");
+    let frame = Frame::Flood { phase: Phase::Hidden, message };
     let bytes = [&frame.encode_header()[2..], &frame.body()[..]].concat();
-    let Ok(Decoded::Frame(frame)) = decode_frame(bytes.into()) else {
-        panic!("it decodes")
-    };
+    let Ok(Decoded::Frame(frame)) = decode_frame(bytes.into()) else { panic!("it decodes") };
     assert_eq!(frame.verify(NETWORK).err(), Some(Violation::WrongNetwork));
 }
 
 #[test]
 fn the_id_does_not_depend_on_the_signature() {
     let key = IdentityKey::from_seed(&[1; 32]);
-    let stamp = Stamp {
-        minute: 0,
-        random: 0,
-    };
-    let message =
-        Signed::<Flood, _>::sign(NETWORK, &key, stamp, Topic([0; 16]), b"").expect("it fits");
-    let frame = Frame::Flood {
-        phase: Phase::Hidden,
-        message: message.clone(),
-    };
+    let stamp = Stamp { minute: 0, random: 0 };
+    let message = Signed::<Flood, _>::sign(NETWORK, &key, stamp, Topic([0; 16]), b"").expect("it fits");
+    let frame = Frame::Flood { phase: Phase::Hidden, message: message.clone() };
     let mut bytes = [&frame.encode_header()[2..], &frame.body()[..]].concat();
     *bytes.last_mut().expect("a signature") ^= 1;
-    let Ok(Decoded::Frame(Frame::Flood {
-        message: forged, ..
-    })) = decode_frame(bytes.into())
-    else {
+    let Ok(Decoded::Frame(Frame::Flood { message: forged, .. })) = decode_frame(bytes.into()) else {
         panic!("it decodes")
     };
     assert_eq!(forged.id(), message.id());
@@ -194,10 +152,7 @@ fn the_id_does_not_depend_on_the_signature() {
 #[test]
 fn unknown_kinds_are_no_error_and_fields_to_come_are_skipped() {
     for kind in [0, 6, 9, 127, 129, 130, 255] {
-        assert_eq!(
-            decode_frame(vec![kind, 1, 2, 3].into()),
-            Ok(Decoded::Unknown)
-        );
+        assert_eq!(decode_frame(vec![kind, 1, 2, 3].into()), Ok(Decoded::Unknown));
     }
     let hello = LinkMessage::Hello(Hello::new(NETWORK)).encode();
     // A map of two becomes a map of three.
@@ -206,8 +161,5 @@ fn unknown_kinds_are_no_error_and_fields_to_come_are_skipped() {
     later[0] = 0x83;
     later.extend([0xa1, b'x', 0x93, 1, 2, 3]);
     let bytes = [&[128][..], &later].concat();
-    assert_eq!(
-        decode_frame(bytes.into()),
-        Ok(Decoded::Link(LinkMessage::Hello(Hello::new(NETWORK))))
-    );
+    assert_eq!(decode_frame(bytes.into()), Ok(Decoded::Link(LinkMessage::Hello(Hello::new(NETWORK)))));
 }

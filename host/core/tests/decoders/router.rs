@@ -25,10 +25,7 @@ fn random_programs_break_nothing() {
         sum.violations += ran.violations;
     }
     // Programs that get nowhere would prove nothing.
-    assert!(
-        sum.trails > 1000 && sum.packets > 1000 && sum.violations > 100,
-        "{sum:?}"
-    );
+    assert!(sum.trails > 1000 && sum.packets > 1000 && sum.violations > 100, "{sum:?}");
 }
 
 #[test]

@@ -21,13 +21,7 @@ struct Opened {
 
 fn opened(network: &Network, node: usize) -> Vec<Opened> {
     let open = |event: &Event| match event {
-        Event::TrailOpened {
-            trail, seek, keys, ..
-        } => Some(Opened {
-            trail: *trail,
-            seek: *seek,
-            keys: keys.clone(),
-        }),
+        Event::TrailOpened { trail, seek, keys, .. } => Some(Opened { trail: *trail, seek: *seek, keys: keys.clone() }),
         _ => None,
     };
     network
@@ -83,21 +77,14 @@ impl Stream {
         let owned: Vec<Opened> = opened(network, owner);
         for happened in &network.happened[self.seen..] {
             match &happened.event {
-                Event::TrailOpened {
-                    trail,
-                    role: Role::Seeker { .. },
-                    seek,
-                    keys,
-                } if happened.node == seeker => {
+                Event::TrailOpened { trail, role: Role::Seeker { .. }, seek, keys } if happened.node == seeker => {
                     match self.first {
                         None => self.first = Some((*seek, keys.clone())),
                         Some(_) => self.unproven = Some(*seek),
                     }
                     self.current = Some(*trail);
                 }
-                Event::Data { trail, body, .. } if happened.node == owner => {
-                    self.take(*trail, body, &owned)
-                }
+                Event::Data { trail, body, .. } if happened.node == owner => self.take(*trail, body, &owned),
                 _ => {}
             }
         }
@@ -108,31 +95,19 @@ impl Stream {
         let (flag, rest) = (body[0], body.slice(1..));
         let rest = if flag == 1 {
             let proof = SuccessionProof::decode_succession(&rest[..32]).expect("32 bytes");
-            let keys = self
-                .first_keys
-                .as_ref()
-                .expect("a successor comes after a first");
-            let successor = owned
-                .iter()
-                .find(|opened| opened.trail == trail)
-                .expect("it was opened");
+            let keys = self.first_keys.as_ref().expect("a successor comes after a first");
+            let successor = owned.iter().find(|opened| opened.trail == trail).expect("it was opened");
             assert!(proof.check(keys, successor.seek), "the proof holds");
             self.members.push(trail);
             rest.slice(32..)
         } else {
             if self.members.is_empty() {
                 self.members.push(trail);
-                self.first_keys = owned
-                    .iter()
-                    .find(|opened| opened.trail == trail)
-                    .map(|opened| opened.keys.clone());
+                self.first_keys = owned.iter().find(|opened| opened.trail == trail).map(|opened| opened.keys.clone());
             }
             rest
         };
-        assert!(
-            self.members.contains(&trail),
-            "a packet on a trail that proved nothing"
-        );
+        assert!(self.members.contains(&trail), "a packet on a trail that proved nothing");
         let number = u32::from_be_bytes(rest[..4].try_into().expect("4 bytes"));
         *self.received.entry(number).or_default() += 1;
     }
@@ -172,21 +147,14 @@ fn renewal_under_a_stream_loses_and_repeats_nothing() {
     let (trails, ends) = (opened(&network, 0), closed(&network, 0));
     assert!(trails.len() >= 4, "{} trails in half an hour", trails.len());
     assert!(ends.iter().all(|(_, why, _)| *why == Close::Replaced));
-    assert_eq!(
-        ends.len(),
-        trails.len() - 1,
-        "each trail but the last is closed once its successor carries"
-    );
+    assert_eq!(ends.len(), trails.len() - 1, "each trail but the last is closed once its successor carries");
     assert_eq!(stream.members.len(), trails.len());
     for (successor, (_, _, end)) in trails.iter().skip(1).zip(&ends) {
         let laid = network.happened.iter().find(
             |happened| matches!(happened.event, Event::TrailOpened { trail, role: Role::Seeker { .. }, .. } if trail == successor.trail),
         );
         let overlap = *end - laid.expect("it was laid").at;
-        assert!(
-            overlap >= 30 * SECOND && overlap < 31 * SECOND,
-            "both carried for {overlap:?}"
-        );
+        assert!(overlap >= 30 * SECOND && overlap < 31 * SECOND, "both carried for {overlap:?}");
     }
     assert_eq!(network.counters(3).drops.early, 0);
 }
@@ -218,20 +186,16 @@ fn a_trail_ends_after_ten_minutes_whatever_keeps_say() {
     let (_, why, at) = closed(&network, 0)[0];
     assert_eq!(why, Close::Expired);
     let lived = at - laid;
-    assert!(
-        lived >= 10 * MINUTE && lived < 10 * MINUTE + SECOND,
-        "{lived:?}"
-    );
+    assert!(lived >= 10 * MINUTE && lived < 10 * MINUTE + SECOND, "{lived:?}");
     for relay in 1..3 {
         assert_eq!(network.counters(relay).live.bindings, 0);
     }
-    assert!(network.happened.iter().any(|happened| matches!(
-        happened.event,
-        Event::ConnectFailed {
-            why: Close::NoRoute,
-            ..
-        }
-    )));
+    assert!(
+        network
+            .happened
+            .iter()
+            .any(|happened| matches!(happened.event, Event::ConnectFailed { why: Close::NoRoute, .. }))
+    );
 }
 
 #[test]
@@ -241,19 +205,14 @@ fn a_binding_without_the_keeps_of_one_end_is_forgotten() {
         network.connect(0, 3);
         network.run(SECOND);
         let mute = move |from: usize, to: usize, frame: &Frame<_>| {
-            let leaves =
-                (silent == 0 && from == 0 && to == 1) || (silent == 3 && from == 3 && to == 2);
+            let leaves = (silent == 0 && from == 0 && to == 1) || (silent == 3 && from == 3 && to == 2);
             !(leaves && matches!(frame, Frame::Keep { .. }))
         };
         network.passes = Box::new(mute);
         let before = network.counters(1).live.bindings;
         assert_eq!(before, 1);
         network.run(55 * SECOND);
-        assert_eq!(
-            network.counters(1).live.bindings,
-            1,
-            "patience is at least a minute"
-        );
+        assert_eq!(network.counters(1).live.bindings, 1, "patience is at least a minute");
         network.run(36 * SECOND);
         assert_eq!(closed(&network, 3).len(), 1, "silent {silent}");
         let (_, why, at) = closed(&network, 0)[0];
@@ -270,16 +229,8 @@ fn heavy_loss_makes_the_seeker_find_another_way() {
         network.connect(0, 2);
         network.run(SECOND);
         network.talk(0, 2);
-        let relay = if network.counters(1).live.bindings > 0 {
-            1
-        } else {
-            3
-        };
-        let (from, to) = if lossy == (0, 1) {
-            (0, relay)
-        } else {
-            (relay, 0)
-        };
+        let relay = if network.counters(1).live.bindings > 0 { 1 } else { 3 };
+        let (from, to) = if lossy == (0, 1) { (0, relay) } else { (relay, 0) };
         let count = Rc::new(Cell::new(0u32));
         let counting = count.clone();
         // Nine in ten packets are lost in one direction of one link; all else passes.
@@ -295,15 +246,8 @@ fn heavy_loss_makes_the_seeker_find_another_way() {
             network.run(SECOND / 10);
         }
         assert!(count.get() > 500, "the lossy link was in use");
-        assert_eq!(
-            opened(&network, 0).len(),
-            2,
-            "one successor, found by a flood, and not one for each Keep"
-        );
-        assert!(
-            network.counters(4 - relay).live.bindings > 0
-                || network.counters(relay).live.bindings > 0
-        );
+        assert_eq!(opened(&network, 0).len(), 2, "one successor, found by a flood, and not one for each Keep");
+        assert!(network.counters(4 - relay).live.bindings > 0 || network.counters(relay).live.bindings > 0);
     }
 }
 
@@ -321,10 +265,7 @@ fn a_closed_trail_ends_at_the_other_end_and_a_connection_is_sought_again() {
     network.talk(0, 3);
     network.input(0, Input::Disconnect { connection });
     network.run(SECOND);
-    assert_eq!(
-        closed(&network, 3).last().map(|(_, why, _)| *why),
-        Some(Close::ByPeer)
-    );
+    assert_eq!(closed(&network, 3).last().map(|(_, why, _)| *why), Some(Close::ByPeer));
     assert!((0..4).all(|node| network.counters(node).live.bindings == 0));
 }
 
@@ -351,49 +292,20 @@ fn after_ten_idle_minutes_nothing_is_left() {
     for node in 0..9 {
         network.input(node, Input::Subscribe { port: PORT, topic });
     }
-    let connections = [
-        network.connect(0, 8),
-        network.connect(2, 6),
-        network.connect(4, 5),
-    ];
-    network.input(
-        3,
-        Input::Broadcast {
-            port: PORT,
-            topic,
-            body: Bytes::from_static(b"what is there?"),
-        },
-    );
+    let connections = [network.connect(0, 8), network.connect(2, 6), network.connect(4, 5)];
+    network.input(3, Input::Broadcast { port: PORT, topic, body: Bytes::from_static(b"what is there?") });
     network.run(2 * MINUTE);
-    network.input(
-        8,
-        Input::Letter {
-            port: PORT,
-            to: crate::network::address(0),
-            sealed: Bytes::from_static(b"letter"),
-        },
-    );
+    network
+        .input(8, Input::Letter { port: PORT, to: crate::network::address(0), sealed: Bytes::from_static(b"letter") });
     let busy = network.counters(4).live;
     assert!(busy.scent_rows > 0 && busy.seen > 0 && busy.timers > 0 && busy.bindings > 0);
-    for (node, connection) in [
-        (0, connections[0]),
-        (2, connections[1]),
-        (4, connections[2]),
-    ] {
+    for (node, connection) in [(0, connections[0]), (2, connections[1]), (4, connections[2])] {
         network.input(node, Input::Disconnect { connection });
     }
     network.run(10 * MINUTE + SECOND);
     for node in 0..9 {
         let live = network.counters(node).live;
-        assert_eq!(
-            live,
-            Gauges {
-                links: live.links,
-                ports: 1,
-                ..Gauges::default()
-            },
-            "node {node}"
-        );
+        assert_eq!(live, Gauges { links: live.links, ports: 1, ..Gauges::default() }, "node {node}");
     }
 }
 
@@ -402,36 +314,16 @@ fn no_answer_at_all_leaves_nothing_behind_either() {
     let mut network = Network::line(2, 1);
     let connection = mute_core::ConnectionId(1000);
     let target = mute_core::IdentityKey::from_seed(&[99; 32]).address();
-    network.input(
-        0,
-        Input::Connect {
-            port: PORT,
-            connection,
-            target,
-        },
-    );
+    network.input(0, Input::Connect { port: PORT, connection, target });
     network.run(NO_ROUTE_AFTER + 10 * MINUTE + SECOND);
     for node in 0..2 {
         let live = network.counters(node).live;
-        assert_eq!(
-            live,
-            Gauges {
-                links: 1,
-                ports: 1,
-                ..Gauges::default()
-            }
-        );
+        assert_eq!(live, Gauges { links: 1, ports: 1, ..Gauges::default() });
     }
 }
 
 #[test]
 fn a_succession_proof_has_one_length() {
-    assert_eq!(
-        SuccessionProof::decode_succession(&[0; 31]).err(),
-        Some(DecodeError::TooShort)
-    );
-    assert_eq!(
-        SuccessionProof::decode_succession(&[0; 33]).err(),
-        Some(DecodeError::TooLong)
-    );
+    assert_eq!(SuccessionProof::decode_succession(&[0; 31]).err(), Some(DecodeError::TooShort));
+    assert_eq!(SuccessionProof::decode_succession(&[0; 33]).err(), Some(DecodeError::TooLong));
 }

@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mute_core::{
-    Address, Close, Counters, Ecn, Event, Hop, IdentityKey, Input, Instant, Label, LinkId,
-    MessageId, Now, Output, PortId, Router, RouterConfig, Violation,
-    wire::{
-        Flood, Frame, Keep, KeepReport, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail,
-        Verified,
-    },
+    Address, Close, Counters, Ecn, Event, Hop, IdentityKey, Input, Instant, Label, LinkId, MessageId, Now, Output,
+    PortId, Router, RouterConfig, Violation,
+    wire::{Flood, Frame, Keep, KeepReport, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified},
 };
 
 use crate::network::{NETWORK, NO_ROUTE_AFTER, PORT};
@@ -36,18 +33,11 @@ impl Done {
             Frame::Close { label } => Some(*label),
             _ => None,
         };
-        self.sent
-            .iter()
-            .filter_map(|(link, _, frame)| Some((*link, close(frame)?)))
-            .collect()
+        self.sent.iter().filter_map(|(link, _, frame)| Some((*link, close(frame)?))).collect()
     }
 
     pub(crate) fn to(&self, link: u64) -> Vec<&Frame<Verified>> {
-        self.sent
-            .iter()
-            .filter(|(at, _, _)| *at == LinkId(link))
-            .map(|(_, _, frame)| frame)
-            .collect()
+        self.sent.iter().filter(|(at, _, _)| *at == LinkId(link)).map(|(_, _, frame)| frame).collect()
     }
 
     pub(crate) fn trail_label(&self) -> Option<(LinkId, Label)> {
@@ -70,45 +60,21 @@ impl Lone {
     pub(crate) fn new(links: u64) -> Self {
         let mut lone = Self::bare();
         for link in 0..links {
-            lone.input(Input::LinkUp {
-                link: LinkId(link),
-                initiator: false,
-            });
+            lone.input(Input::LinkUp { link: LinkId(link), initiator: false });
         }
-        lone.input(Input::OpenPort {
-            port: PORT,
-            key: key(OWN),
-        });
-        lone.input(Input::Listen {
-            port: PORT,
-            listening: true,
-        });
+        lone.input(Input::OpenPort { port: PORT, key: key(OWN) });
+        lone.input(Input::Listen { port: PORT, listening: true });
         lone
     }
 
     fn bare() -> Self {
-        let config = RouterConfig {
-            network: NETWORK,
-            seed: [1; 32],
-            secret: [2; 32],
-            no_route_after: NO_ROUTE_AFTER,
-        };
-        let now = Now {
-            instant: Instant::from_origin(Duration::ZERO),
-            unix_s: START_UNIX_S,
-        };
-        Self {
-            router: Router::new(config, now),
-            clock: Duration::ZERO,
-            random: 0,
-        }
+        let config = RouterConfig { network: NETWORK, seed: [1; 32], secret: [2; 32], no_route_after: NO_ROUTE_AFTER };
+        let now = Now { instant: Instant::from_origin(Duration::ZERO), unix_s: START_UNIX_S };
+        Self { router: Router::new(config, now), clock: Duration::ZERO, random: 0 }
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now {
-            instant: Instant::from_origin(self.clock),
-            unix_s: START_UNIX_S + self.clock.as_secs(),
-        }
+        Now { instant: Instant::from_origin(self.clock), unix_s: START_UNIX_S + self.clock.as_secs() }
     }
 
     pub(crate) fn input(&mut self, input: Input) -> Done {
@@ -118,20 +84,13 @@ impl Lone {
     }
 
     pub(crate) fn frame(&mut self, link: u64, frame: Frame<Verified>) -> Done {
-        self.input(Input::Frame {
-            link: LinkId(link),
-            frame,
-        })
+        self.input(Input::Frame { link: LinkId(link), frame })
     }
 
     pub(crate) fn run(&mut self, time: Duration) -> Done {
         let until = self.clock + time;
         let mut done = Done::default();
-        while let Some(due) = self
-            .router
-            .next_deadline()
-            .filter(|due| due.since_origin() <= until)
-        {
+        while let Some(due) = self.router.next_deadline().filter(|due| due.since_origin() <= until) {
             self.clock = self.clock.max(due.since_origin());
             let now = self.now();
             self.router.tick(now);
@@ -148,11 +107,7 @@ impl Lone {
         let mut done = Done::default();
         while let Some(output) = self.router.poll() {
             match output {
-                Output::Send {
-                    link,
-                    ingress,
-                    frame,
-                } => done.sent.push((link, ingress, frame)),
+                Output::Send { link, ingress, frame } => done.sent.push((link, ingress, frame)),
                 Output::Event { port, event } => done.events.push((port, event)),
                 Output::Violation { link, violation } => done.violations.push((link, violation)),
             }
@@ -166,16 +121,12 @@ impl Lone {
 
     pub(crate) fn stamp(&mut self) -> Stamp {
         self.random += 1;
-        Stamp {
-            minute: (self.now().unix_s / 60) as u32,
-            random: self.random,
-        }
+        Stamp { minute: (self.now().unix_s / 60) as u32, random: self.random }
     }
 
     pub(crate) fn flood(&mut self, author: &IdentityKey) -> Signed<Flood, Verified> {
         let stamp = self.stamp();
-        Signed::<Flood, _>::sign(NETWORK, author, stamp, mute_core::Topic([0; 16]), b"?")
-            .expect("it fits")
+        Signed::<Flood, _>::sign(NETWORK, author, stamp, mute_core::Topic([0; 16]), b"?").expect("it fits")
     }
 
     pub(crate) fn letter(&mut self, author: &IdentityKey, to: Address) -> Signed<Letter, Verified> {
@@ -188,27 +139,14 @@ impl Lone {
         Signed::<Seek, _>::sign(NETWORK, author, stamp, target, &[9; 32]).expect("it fits")
     }
 
-    pub(crate) fn trail(
-        &mut self,
-        owner: &IdentityKey,
-        seek: MessageId,
-    ) -> Signed<Trail, Verified> {
+    pub(crate) fn trail(&mut self, owner: &IdentityKey, seek: MessageId) -> Signed<Trail, Verified> {
         let stamp = self.stamp();
         Signed::<Trail, _>::sign(NETWORK, owner, stamp, seek, &[9; 32]).expect("it fits")
     }
 
-    pub(crate) fn keep(
-        &mut self,
-        end: &IdentityKey,
-        seek: MessageId,
-        number: u32,
-    ) -> Signed<Keep, Verified> {
+    pub(crate) fn keep(&mut self, end: &IdentityKey, seek: MessageId, number: u32) -> Signed<Keep, Verified> {
         let stamp = self.stamp();
-        let report = KeepReport {
-            number,
-            received: 0,
-            sent: 0,
-        };
+        let report = KeepReport { number, received: 0, sent: 0 };
         Signed::<Keep, _>::sign(NETWORK, end, stamp, seek, report).expect("it fits")
     }
 
@@ -219,13 +157,7 @@ impl Lone {
         let id = seek.id();
         self.frame(0, flooded(seek));
         let trail = self.trail(&key(owner), id);
-        let done = self.frame(
-            1,
-            Frame::Trail {
-                label: Label(label),
-                message: trail,
-            },
-        );
+        let done = self.frame(1, Frame::Trail { label: Label(label), message: trail });
         let (link, towards_seeker) = done.trail_label().expect("the trail goes on");
         assert_eq!(link, LinkId(0));
         (id, towards_seeker, Label(label))
@@ -233,18 +165,11 @@ impl Lone {
 }
 
 pub(crate) fn flooded(message: Signed<Seek, Verified>) -> Frame<Verified> {
-    Frame::Seek {
-        mode: SeekMode::Flood(Phase::Counted(1)),
-        message,
-    }
+    Frame::Seek { mode: SeekMode::Flood(Phase::Counted(1)), message }
 }
 
 pub(crate) fn data(label: Label, body: &'static [u8]) -> Frame<Verified> {
-    Frame::Data {
-        label,
-        ecn: Ecn::NotCapable,
-        body: Bytes::from_static(body),
-    }
+    Frame::Data { label, ecn: Ecn::NotCapable, body: Bytes::from_static(body) }
 }
 
 pub(crate) fn closed(done: &Done) -> Vec<Close> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mute_core::{
-    Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, LinkId, NetworkId,
-    Now, Output, PortId, Role, Router, RouterConfig, TrailId,
+    Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, LinkId, NetworkId, Now, Output, PortId,
+    Role, Router, RouterConfig, TrailId,
     wire::{Decoded, Frame, FrameReader, Verified, decode_frame},
 };
 
@@ -77,27 +77,11 @@ impl Network {
         let mut seed = [self.seed; 32];
         seed[0] = node as u8;
         seed[1] = self.clock.as_secs() as u8;
-        let config = RouterConfig {
-            network: NETWORK,
-            seed,
-            secret: [node as u8 ^ 0x55; 32],
-            no_route_after: NO_ROUTE_AFTER,
-        };
+        let config =
+            RouterConfig { network: NETWORK, seed, secret: [node as u8 ^ 0x55; 32], no_route_after: NO_ROUTE_AFTER };
         self.nodes[node] = Some(Router::new(config, self.now()));
-        self.input(
-            node,
-            Input::OpenPort {
-                port: PORT,
-                key: identity(node),
-            },
-        );
-        self.input(
-            node,
-            Input::Listen {
-                port: PORT,
-                listening: true,
-            },
-        );
+        self.input(node, Input::OpenPort { port: PORT, key: identity(node) });
+        self.input(node, Input::Listen { port: PORT, listening: true });
     }
 
     pub(crate) fn line(nodes: usize, seed: u8) -> Self {
@@ -134,31 +118,14 @@ impl Network {
         let (to_b, to_a) = (LinkId(self.number()), LinkId(self.number()));
         self.wires.insert((a, to_b), (b, to_a));
         self.wires.insert((b, to_a), (a, to_b));
-        self.input(
-            a,
-            Input::LinkUp {
-                link: to_b,
-                initiator: true,
-            },
-        );
-        self.input(
-            b,
-            Input::LinkUp {
-                link: to_a,
-                initiator: false,
-            },
-        );
+        self.input(a, Input::LinkUp { link: to_b, initiator: true });
+        self.input(b, Input::LinkUp { link: to_a, initiator: false });
     }
 
     /// A node vanishes: its neighbours' links go down.
     pub(crate) fn kill(&mut self, node: usize) {
         self.nodes[node] = None;
-        let ends: Vec<_> = self
-            .wires
-            .iter()
-            .filter(|((at, _), _)| *at == node)
-            .map(|(a, b)| (*a, *b))
-            .collect();
+        let ends: Vec<_> = self.wires.iter().filter(|((at, _), _)| *at == node).map(|(a, b)| (*a, *b)).collect();
         for (here, there) in ends {
             self.cut(here, there);
         }
@@ -175,10 +142,7 @@ impl Network {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now {
-            instant: Instant::from_origin(self.clock),
-            unix_s: START_UNIX_S + self.clock.as_secs(),
-        }
+        Now { instant: Instant::from_origin(self.clock), unix_s: START_UNIX_S + self.clock.as_secs() }
     }
 
     pub(crate) fn clock(&self) -> Duration {
@@ -199,34 +163,17 @@ impl Network {
     }
 
     pub(crate) fn counters(&self, node: usize) -> Counters {
-        self.nodes[node]
-            .as_ref()
-            .expect("the node is alive")
-            .counters()
+        self.nodes[node].as_ref().expect("the node is alive").counters()
     }
 
     pub(crate) fn connect(&mut self, from: usize, to: usize) -> ConnectionId {
         let connection = ConnectionId(self.number());
-        self.input(
-            from,
-            Input::Connect {
-                port: PORT,
-                connection,
-                target: address(to),
-            },
-        );
+        self.input(from, Input::Connect { port: PORT, connection, target: address(to) });
         connection
     }
 
     pub(crate) fn send(&mut self, node: usize, trail: TrailId, body: impl Into<Bytes>) {
-        self.input(
-            node,
-            Input::Data {
-                trail,
-                ecn: Ecn::Capable0,
-                body: body.into(),
-            },
-        );
+        self.input(node, Input::Data { trail, ecn: Ecn::Capable0, body: body.into() });
     }
 
     /// Lets time pass.
@@ -234,19 +181,9 @@ impl Network {
         let until = self.clock + time;
         loop {
             let arrival = self.in_flight.keys().next().map(|(at, _)| *at);
-            let wake_up = self
-                .nodes
-                .iter()
-                .flatten()
-                .filter_map(Router::next_deadline)
-                .map(Instant::since_origin)
-                .min();
-            let Some(next) = [arrival, wake_up]
-                .into_iter()
-                .flatten()
-                .min()
-                .filter(|next| *next <= until)
-            else {
+            let wake_up =
+                self.nodes.iter().flatten().filter_map(Router::next_deadline).map(Instant::since_origin).min();
+            let Some(next) = [arrival, wake_up].into_iter().flatten().min().filter(|next| *next <= until) else {
                 break;
             };
             self.clock = self.clock.max(next);
@@ -277,14 +214,9 @@ impl Network {
         if !self.wires.contains_key(&(node, link)) {
             return;
         }
-        let frame = FrameReader::new()
-            .decode_next(&mut bytes)
-            .expect("a router's frame is framed");
-        let decoded =
-            decode_frame(frame.expect("it came whole")).expect("a router's frame decodes");
-        let Decoded::Frame(frame) = decoded else {
-            panic!("a router sends frames")
-        };
+        let frame = FrameReader::new().decode_next(&mut bytes).expect("a router's frame is framed");
+        let decoded = decode_frame(frame.expect("it came whole")).expect("a router's frame decodes");
+        let Decoded::Frame(frame) = decoded else { panic!("a router sends frames") };
         let frame = frame.verify(NETWORK).expect("a router's signatures hold");
         self.input(node, Input::Frame { link, frame });
     }
@@ -294,14 +226,8 @@ impl Network {
             match output {
                 Output::Send { link, frame, .. } => self.transmit(node, link, &frame),
                 Output::Event { port, event } => {
-                    self.trace
-                        .update(format!("{:?} {node} {event:?}", self.clock).as_bytes());
-                    self.happened.push(Happened {
-                        at: self.clock,
-                        node,
-                        port,
-                        event,
-                    });
+                    self.trace.update(format!("{:?} {node} {event:?}", self.clock).as_bytes());
+                    self.happened.push(Happened { at: self.clock, node, port, event });
                 }
                 Output::Violation { violation, .. } => {
                     panic!("node {node} accuses an honest neighbour: {violation}")
@@ -318,8 +244,7 @@ impl Network {
         frame.write_header(&mut bytes);
         bytes.extend_from_slice(&frame.body());
         assert_eq!(bytes.len(), frame.encoded_len());
-        self.trace
-            .update(format!("{:?} {from} {to}", self.clock).as_bytes());
+        self.trace.update(format!("{:?} {from} {to}", self.clock).as_bytes());
         self.trace.update(&bytes);
         if (self.passes)(from, to, frame) {
             let key = (self.clock + DELAY, self.number());
@@ -338,9 +263,7 @@ impl Network {
             .iter()
             .filter(|happened| happened.node == node)
             .filter_map(|happened| match &happened.event {
-                Event::TrailOpened { trail, role, .. } if (*role == Role::Owner) == owner => {
-                    Some(*trail)
-                }
+                Event::TrailOpened { trail, role, .. } if (*role == Role::Owner) == owner => Some(*trail),
                 _ => None,
             })
             .collect()
@@ -369,16 +292,9 @@ impl Network {
         let (question, answer) = (format!("q{}", self.number()), format!("a{}", self.number()));
         self.send(seeker, ours, question.clone());
         self.run(Duration::from_secs(1));
-        assert!(
-            self.received(owner)
-                .contains(&(theirs, Bytes::from(question))),
-            "the owner hears the seeker"
-        );
+        assert!(self.received(owner).contains(&(theirs, Bytes::from(question))), "the owner hears the seeker");
         self.send(owner, theirs, answer.clone());
         self.run(Duration::from_secs(1));
-        assert!(
-            self.received(seeker).contains(&(ours, Bytes::from(answer))),
-            "the seeker hears the owner"
-        );
+        assert!(self.received(seeker).contains(&(ours, Bytes::from(answer))), "the seeker hears the owner");
     }
 }

@@ -26,40 +26,16 @@ fn a_line_carries_both_ways_and_its_relays_count() {
     network.connect(0, 4);
     network.run(SECOND);
     network.talk(0, 4);
-    let bytes = [0, 4]
-        .iter()
-        .flat_map(|node| network.received(*node))
-        .map(|(_, body)| body.len() as u64)
-        .sum::<u64>();
+    let bytes = [0, 4].iter().flat_map(|node| network.received(*node)).map(|(_, body)| body.len() as u64).sum::<u64>();
     for relay in 1..4 {
         let counters = network.counters(relay);
-        assert_eq!(
-            (
-                counters.data.relayed,
-                counters.data.delivered,
-                counters.data.sent
-            ),
-            (2, 0, 0)
-        );
-        assert_eq!(
-            (counters.data_bytes.relayed, counters.trails.relayed),
-            (bytes, 1)
-        );
+        assert_eq!((counters.data.relayed, counters.data.delivered, counters.data.sent), (2, 0, 0));
+        assert_eq!((counters.data_bytes.relayed, counters.trails.relayed), (bytes, 1));
         assert_eq!((counters.live.bindings, counters.live.trails), (1, 0));
     }
     let (seeker, owner) = (network.counters(0), network.counters(4));
-    assert_eq!(
-        (
-            seeker.data.sent,
-            seeker.data.delivered,
-            seeker.trails.delivered
-        ),
-        (1, 1, 1)
-    );
-    assert_eq!(
-        (owner.data.sent, owner.data.delivered, owner.trails.sent),
-        (1, 1, 1)
-    );
+    assert_eq!((seeker.data.sent, seeker.data.delivered, seeker.trails.delivered), (1, 1, 1));
+    assert_eq!((owner.data.sent, owner.data.delivered, owner.trails.sent), (1, 1, 1));
 }
 
 #[test]
@@ -67,20 +43,12 @@ fn a_second_seek_follows_the_scent_and_floods_nobody() {
     let mut network = Network::grid(4, 4, 1);
     network.connect(0, 5);
     network.run(SECOND);
-    let before: u64 = (0..16)
-        .map(|node| network.counters(node).seeks.relayed)
-        .sum();
+    let before: u64 = (0..16).map(|node| network.counters(node).seeks.relayed).sum();
     network.connect(0, 5);
     network.run(SECOND);
     assert_eq!(network.opened(0, false).len(), 2);
-    let relayed: u64 = (0..16)
-        .map(|node| network.counters(node).seeks.relayed)
-        .sum::<u64>()
-        - before;
-    assert!(
-        relayed <= 3,
-        "a directed seek over two links was relayed {relayed} times"
-    );
+    let relayed: u64 = (0..16).map(|node| network.counters(node).seeks.relayed).sum::<u64>() - before;
+    assert!(relayed <= 3, "a directed seek over two links was relayed {relayed} times");
     network.talk(0, 5);
 }
 
@@ -91,13 +59,7 @@ fn two_seekers_at_once_get_a_trail_each() {
     network.connect(5, 3);
     network.connect(3, 1);
     network.run(SECOND);
-    assert_eq!(
-        (
-            network.opened(3, true).len(),
-            network.opened(3, false).len()
-        ),
-        (2, 1)
-    );
+    assert_eq!((network.opened(3, true).len(), network.opened(3, false).len()), (2, 1));
     for (at, seeker) in [1, 5].into_iter().enumerate() {
         let (ours, theirs) = (network.last_trail(seeker, false), network.opened(3, true));
         network.send(seeker, ours, format!("from {seeker}"));
@@ -118,11 +80,7 @@ fn a_ring_goes_round_the_other_way_when_a_relay_is_gone() {
     network.talk(0, 2);
     network.kill(1);
     network.run(Duration::from_secs(10));
-    assert_eq!(
-        network.opened(0, false).len(),
-        2,
-        "one trail before, one after"
-    );
+    assert_eq!(network.opened(0, false).len(), 2, "one trail before, one after");
     network.talk(0, 2);
     assert!(failures(&network, 0).is_empty());
 }
@@ -134,9 +92,7 @@ fn a_grid_finds_another_way_whichever_relay_is_gone() {
         network.connect(0, 15);
         network.run(SECOND);
         network.talk(0, 15);
-        let on_path: Vec<usize> = (1..15)
-            .filter(|node| network.counters(*node).live.bindings > 0)
-            .collect();
+        let on_path: Vec<usize> = (1..15).filter(|node| network.counters(*node).live.bindings > 0).collect();
         for relay in on_path {
             // The second kill may hit a node that is on the path no more: that must not harm either.
             if [1, 4, 11, 14].contains(&relay) {
@@ -163,10 +119,7 @@ fn a_line_without_its_relay_fails_after_the_time_set_and_not_before() {
     assert_eq!(failures.len(), 1);
     assert_eq!(failures[0].1, Close::NoRoute);
     let waited = failures[0].0 - broken;
-    assert!(
-        waited >= NO_ROUTE_AFTER && waited < NO_ROUTE_AFTER + SECOND,
-        "{waited:?}"
-    );
+    assert!(waited >= NO_ROUTE_AFTER && waited < NO_ROUTE_AFTER + SECOND, "{waited:?}");
     assert_eq!(network.counters(0).live.connections, 0);
     network.input(0, mute_core::Input::Disconnect { connection });
 }
@@ -174,13 +127,7 @@ fn a_line_without_its_relay_fails_after_the_time_set_and_not_before() {
 #[test]
 fn nobody_answers_for_an_address_that_does_not_listen() {
     let mut network = Network::line(3, 1);
-    network.input(
-        2,
-        mute_core::Input::Listen {
-            port: crate::network::PORT,
-            listening: false,
-        },
-    );
+    network.input(2, mute_core::Input::Listen { port: crate::network::PORT, listening: false });
     network.connect(0, 2);
     network.run(NO_ROUTE_AFTER + SECOND);
     assert_eq!(failures(&network, 0).len(), 1);

@@ -4,7 +4,7 @@ use super::*;
 use crate::overlay::error::code;
 
 async fn refused(pair: &Pair, to: mute_core::Address, options: ConnectOptions) -> Error {
-    within(pair.alice.connect(to, options)).await.err().expect("no connection")
+    within(pair.alice.connect(to, options)).await.expect_err("no connection")
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ use crate::{
     },
 };
 
+/// Events that wait for an identity: more than any test makes while nobody reads.
+const EVENTS: usize = 1024;
+
 /// How packets fare, in thousandths of them.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Weather {
@@ -54,7 +57,7 @@ struct State {
 
 struct Port {
     address: Address,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::Sender<Event>,
     listening: bool,
     topics: Vec<Topic>,
 }
@@ -95,7 +98,7 @@ impl Net {
     pub(super) fn identity(&self, seed: u8) -> Identity {
         let key = IdentityKey::from_seed(&[seed; 32]);
         let id = self.next();
-        let (events, mut heard) = mpsc::unbounded_channel();
+        let (events, mut heard) = mpsc::channel(EVENTS);
         let port = Port { address: key.address(), events, listening: false, topics: Vec::new() };
         self.state().ports.insert(id, port);
         let below = Arc::new(Sender { net: self.clone(), id });
@@ -103,16 +106,7 @@ impl Net {
         let shared = identity.0.shared.clone();
         let net = self.clone();
         tokio::spawn(async move {
-            let (to, mut from) = mpsc::channel(64);
-            let carrier = tokio::spawn(async move {
-                while let Some(event) = heard.recv().await {
-                    if to.send(event).await.is_err() {
-                        break;
-                    }
-                }
-            });
-            events::run(shared, &mut from).await;
-            carrier.abort();
+            events::run(shared, &mut heard).await;
             net.state().ports.remove(&id);
         });
         identity
@@ -163,7 +157,7 @@ impl Net {
         let owner = state.ports.iter().find(|(_, port)| port.address == target && port.listening).map(|(id, _)| *id);
         let Some(owner) = owner else {
             let failed = Event::ConnectFailed { connection, why: Close::NoRoute };
-            let _ = state.ports[&port].events.send(failed);
+            let _ = state.ports[&port].events.try_send(failed);
             return;
         };
         let (here, there) = (TrailId(self.next()), TrailId(self.next()));
@@ -177,9 +171,9 @@ impl Net {
         let keys = TrailKeys { send: a.clone(), receive: b.clone(), succession };
         let mirrored = TrailKeys { send: b, receive: a, succession };
         let opened = Event::TrailOpened { trail: there, role: Role::Owner, seek, keys: mirrored };
-        let _ = state.ports[&owner].events.send(opened);
+        let _ = state.ports[&owner].events.try_send(opened);
         let opened = Event::TrailOpened { trail: here, role: Role::Seeker { connection }, seek, keys };
-        let _ = state.ports[&port].events.send(opened);
+        let _ = state.ports[&port].events.try_send(opened);
     }
 
     /// Breaks all trails of a connection.
@@ -197,7 +191,7 @@ impl Net {
         let ends = [(trail, Some(end.port)), (end.peer, state.trails.remove(&end.peer).map(|end| end.port))];
         for (trail, port) in ends {
             if let Some(port) = port.and_then(|port| state.ports.get(&port)) {
-                let _ = port.events.send(Event::TrailClosed { trail, why });
+                let _ = port.events.try_send(Event::TrailClosed { trail, why });
             }
         }
     }
@@ -287,7 +281,7 @@ impl Below for Sender {
         for (other, port) in &self.net.state().ports {
             if *other != self.id && port.topics.contains(&topic) {
                 let from = Address([9; 32]);
-                let _ = port.events.send(Event::Heard { topic, from, id, body: body.clone() });
+                let _ = port.events.try_send(Event::Heard { topic, from, id, body: body.clone() });
             }
         }
         done(Ok(()))
@@ -299,7 +293,7 @@ impl Below for Sender {
             // Twice, as a hostile relay would.
             for _ in 0..2 {
                 let event = Event::Letter { from: Address([9; 32]), id, key: None, sealed: sealed.clone() };
-                let _ = port.events.send(event);
+                let _ = port.events.try_send(event);
             }
         }
         done(Ok(()))

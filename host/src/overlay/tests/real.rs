@@ -17,8 +17,8 @@ async fn line(length: u8) -> Vec<Handle> {
     let mut nodes: Vec<Handle> = Vec::new();
     for seed in 1..=length {
         let mut config = NodeConfig::new(NodeSecret::from_seed(&[seed; 32]), network);
-        // Longer than a trail takes to be laid anew here, and short enough to wait for.
-        config.no_route_after = Duration::from_secs(3);
+        // Time for a second and a third try, and short enough to wait for.
+        config.no_route_after = Duration::from_secs(10);
         if let Some(previous) = nodes.last() {
             let Status { key, listen, .. } = previous.status().await.expect("it runs");
             config.peers.push(PeerAddress { key, host: listen.ip().to_string(), port: listen.port() });

@@ -16,6 +16,13 @@ async fn transfer_while(pair: &mut Pair, length: usize, happens: impl AsyncFnOnc
     assert_eq!(sent, Ok(()));
 }
 
+/// Waits until so many packets have gone out on the newest trail.
+async fn used(net: &Net, connection: mute_core::ConnectionId, packets: u64) {
+    while net.sent(connection).last().is_none_or(|sent| *sent < packets) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_successor_is_laid_beneath_without_a_byte_lost() {
     let mut pair = Pair::new().await;
@@ -23,16 +30,14 @@ async fn a_successor_is_laid_beneath_without_a_byte_lost() {
     transfer_while(&mut pair, 30_000_000, async |net| {
         let connection = net.connections()[0];
         for _ in 0..3 {
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            used(net, connection, 300).await;
             net.lay(connection);
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let sent = net.sent(connection);
-        assert_eq!(sent.len(), 4);
-        assert!(sent[3] > 10, "the newest trail is used: {sent:?}");
-        let before = sent[..3].to_vec();
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(net.sent(connection)[..3], before, "and the others are not");
+        used(net, connection, 100).await;
+        let before = net.sent(connection);
+        assert_eq!(before.len(), 4);
+        used(net, connection, 300).await;
+        assert_eq!(net.sent(connection)[..3], before[..3], "only the newest is used");
     })
     .await;
 }
@@ -43,7 +48,7 @@ async fn a_lost_trail_is_laid_again_and_nothing_is_missing() {
     transfer_while(&mut pair, 20_000_000, async |net| {
         let connection = net.connections()[0];
         for _ in 0..2 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            used(net, connection, 300).await;
             net.cut(connection);
             tokio::time::sleep(Duration::from_millis(150)).await;
             net.lay(connection);
