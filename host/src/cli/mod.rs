@@ -1,4 +1,21 @@
 //! The command line.
+//!
+//! Results go to standard output, everything else to standard error. With `--json` each result is one JSON document on a
+//! line; these shapes are the interface for scripts and only ever grow:
+//!
+//! | command | document |
+//! | --- | --- |
+//! | any that fails | `{"error": {"kind", "message"}}`, kinds as in [`Kind`], and the kind's exit code |
+//! | `init` | `{"home", "config", "key"}` |
+//! | `status` | [`Status`](crate::control::Status) |
+//! | `stop` | `{"stopping": true}` |
+//! | `peer list` | a list of [`NeighbourStatus`](crate::node::NeighbourStatus) |
+//! | `peer add`, `peer remove` | `{"added"}`, `{"removed"}` |
+//! | `plugin list` | a list of [`PluginInfo`](crate::plugin::PluginInfo) |
+//! | `plugin enable`, `plugin disable` | `{"plugin", "enabled"}` |
+//! | `plugin logs` | `{"line"}` for each line |
+//! | a plugin's command | the plugin's own documents, or `{"text": […]}` where it has none |
+//! | `demo`, `bench` | one report |
 
 mod args;
 mod node;

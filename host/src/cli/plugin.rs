@@ -136,6 +136,8 @@ async fn follow(client: &mut Client, output: Output, request: &Request) -> Resul
     client.send(request).await?;
     let mut progress = output.progress();
     let mut printed = Printed::default();
+    // One listener for all the time: a signal between two would be lost.
+    let mut interrupt = std::pin::pin!(interrupted());
     loop {
         tokio::select! {
             reply = client.next() => match reply? {
@@ -146,7 +148,7 @@ async fn follow(client: &mut Client, output: Output, request: &Request) -> Resul
                 }
                 None => return printed.finish(output),
             },
-            () = interrupted() => break,
+            () = &mut interrupt => break,
         }
     }
     drop(progress);
