@@ -1,8 +1,9 @@
-//! Streams without their seals, for the test that searches what a relay sees: only a search that finds everything here
+//! Streams and letters without their seals, for the test that searches what a relay sees: only a search that finds everything here
 //! means something when it finds nothing elsewhere. Only in builds with the feature `relay-view`, and only when
 //! `MUTE_UNSEALED` is set in the environment of both ends.
 //!
-//! Two seals are left out: that of a trail's packets, and within it that of QUIC, by a cipher suite that changes nothing.
+//! Three seals are left out: that of letters, that of a trail's packets, and within it that of QUIC, by a cipher suite
+//! that changes nothing.
 //! QUIC's very first packets keep theirs, whose keys everybody can derive.
 
 use std::sync::LazyLock;
