@@ -1,4 +1,5 @@
 //! The command line as its users meet it, mistakes included.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod support;
 
@@ -9,7 +10,7 @@ use support::{Node, mute, run, wait_for};
 
 /// The JSON of a failure, as scripts read it.
 fn failure(said: &support::Said) -> Value {
-    serde_json::from_str(said.out.lines().last().unwrap()).unwrap()
+    serde_json::from_str(said.out.lines().last().expect("it says something")).expect("it says it in JSON")
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn neighbours_are_kept_over_restarts_and_forgotten_when_told() {
     let key = peer.split('@').next().unwrap();
     one.json(&["peer", "remove", key]);
     wait_for("the link's end", || (other.links() == 0).then_some(()));
-    assert_eq!(one.run(&["peer", "remove", &one.status()["node"]["key"].as_str().unwrap().to_owned()]).code, 6);
+    assert_eq!(one.run(&["peer", "remove", one.status()["node"]["key"].as_str().unwrap()]).code, 6);
     let list = one.run(&["peer", "list"]);
     assert_eq!(list.code, 0);
 }
@@ -137,7 +138,7 @@ fn plugins_bring_their_commands_and_help() {
     // Root reads everything, so that only others can be refused.
     let closed = folder.path().join("closed");
     std::fs::create_dir(&closed).unwrap();
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o0)).unwrap();
     if std::fs::read_dir(&closed).is_err() {
         let said = node.run(&["fileshare", "share", closed.to_str().unwrap()]);
         assert!(said.failed(2).contains("permission denied"), "{said:?}");

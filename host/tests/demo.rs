@@ -1,4 +1,5 @@
 //! The project's main job, as a newcomer sees it.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod support;
 
@@ -84,8 +85,8 @@ fn nodes_end_when_the_demo_is_killed() {
 
 /// Whether a process has this folder on its command line.
 fn runs_with(folder: &std::path::Path) -> bool {
-    let folder = folder.to_str().unwrap();
-    std::fs::read_dir("/proc").unwrap().flatten().any(|process| {
+    let folder = folder.to_str().expect("temporary folders are UTF-8");
+    std::fs::read_dir("/proc").expect("Linux has it").flatten().any(|process| {
         let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(folder)
     })

@@ -1,4 +1,5 @@
 //! What happens in the middle of a transfer when things break.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! What relays see: every frame as they have it decrypted, searched for what they must not know. The same search of a run
 //! without the seals finds it all, so that it is known to look in the right places.
 #![cfg(feature = "relay-view")]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Logging: [`error!`](crate::error), [`warn!`](crate::warn), [`info!`](crate::info), [`debug!`](crate::debug).
+//! Logging: [`error!`](crate::error!), [`warn!`](crate::warn!), [`info!`](crate::info!), [`debug!`](crate::debug!).
 //!
 //! A log holds no address and nothing of what people say or share, above the level debug.
 

@@ -1,7 +1,7 @@
 //! `mute bench`: streams over MUTE against a chain of plain QUIC forwarders, in the same run on the same machine.
 //!
-//! Both kinds of chain are made of [worker](worker) processes of this same program, told what to do over their standard
-//! input. What goes through them is the same [traffic](traffic).
+//! Both kinds of chain are made of worker processes of this same program, told what to do over their standard
+//! input. What goes through them is the same traffic.
 
 mod chain;
 mod file;

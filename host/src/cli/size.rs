@@ -15,7 +15,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let factor = base.pow(power as u32) as f64;
     let bytes = number * factor;
     // 2^53: beyond it the product is no longer exact; no file is that large.
-    if bytes >= 1.0 && bytes < 9.0e15 {
+    if (1.0..9.0e15).contains(&bytes) {
         Ok(bytes as u64)
     } else {
         Err("must be at least one byte and less than 9 PB".into())

@@ -17,12 +17,12 @@ use mute::{
 use tokio::sync::mpsc;
 
 /// A plugin that can misbehave as it is told.
-pub static SPECIMEN: LazyLock<Vec<u8>> = LazyLock::new(|| compile("specimen"));
+pub(crate) static SPECIMEN: LazyLock<Vec<u8>> = LazyLock::new(|| compile("specimen"));
 /// A plugin that returns at once.
-pub static QUITTER: LazyLock<Vec<u8>> = LazyLock::new(|| compile("quitter"));
+pub(crate) static QUITTER: LazyLock<Vec<u8>> = LazyLock::new(|| compile("quitter"));
 
 /// How long anything may take here: far more than it does, so that only what hangs fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 fn compile(name: &str) -> Vec<u8> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests").join(name);
@@ -32,14 +32,14 @@ fn compile(name: &str) -> Vec<u8> {
 }
 
 /// The same component with other bytes: a custom section more.
-pub fn variant(component: &[u8], mark: u8) -> Vec<u8> {
+pub(crate) fn variant(component: &[u8], mark: u8) -> Vec<u8> {
     let mut variant = component.to_vec();
     variant.extend([0, 3, 1, b'v', mark]);
     variant
 }
 
 /// Short times, so that a quarantine comes within seconds.
-pub fn timing() -> Timing {
+pub(crate) fn timing() -> Timing {
     Timing {
         spin: Duration::from_millis(400),
         stop: Duration::from_millis(700),
@@ -53,7 +53,7 @@ pub fn timing() -> Timing {
     }
 }
 
-pub struct Bench {
+pub(crate) struct Bench {
     pub home: tempfile::TempDir,
     pub store: Store,
     pub plugins: Plugins,
@@ -61,7 +61,7 @@ pub struct Bench {
 
 impl Bench {
     /// A host with these plugin files; those named in `granted` may use every interface, with a quota of 1 MB.
-    pub async fn new(files: &[(&str, &[u8])], granted: &[&str]) -> Self {
+    pub(crate) async fn new(files: &[(&str, &[u8])], granted: &[&str]) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(home.path().join("plugins")).expect("made");
         for (name, component) in files {
@@ -71,11 +71,16 @@ impl Bench {
         Self::start(home, store, granted).await
     }
 
-    pub async fn start(home: tempfile::TempDir, store: Store, granted: &[&str]) -> Self {
+    pub(crate) async fn start(home: tempfile::TempDir, store: Store, granted: &[&str]) -> Self {
         Self::start_with(home, store, granted, Vec::new()).await
     }
 
-    pub async fn start_with(home: tempfile::TempDir, store: Store, granted: &[&str], embedded: Vec<Embedded>) -> Self {
+    pub(crate) async fn start_with(
+        home: tempfile::TempDir,
+        store: Store,
+        granted: &[&str],
+        embedded: Vec<Embedded>,
+    ) -> Self {
         let permissions = Permissions { storage_quota_bytes: 1_000_000, ..Permissions::ALL };
         let options = Options {
             folder: home.path().join("plugins"),
@@ -91,34 +96,34 @@ impl Bench {
         Self { home, store, plugins }
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.home.path().join("plugins").join(format!("{name}.wasm"))
     }
 
     /// A folder beside the host's own.
-    pub fn folder(&self, name: &str) -> PathBuf {
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
         let folder = self.home.path().join(name);
         std::fs::create_dir_all(&folder).expect("made");
         folder
     }
 
     /// What `run` of a specimen does at its next start.
-    pub fn set_mode(&self, plugin: &str, mode: &str) {
+    pub(crate) fn set_mode(&self, plugin: &str, mode: &str) {
         let value = rmp_serde::to_vec(mode).expect("encodes");
         self.store.put(plugin, &[("mode".to_owned(), Some(value))], u64::MAX).expect("stored");
     }
 
-    pub fn info(&self, plugin: &str) -> PluginInfo {
+    pub(crate) fn info(&self, plugin: &str) -> PluginInfo {
         let list = self.plugins.list();
         list.into_iter().find(|info| info.name == plugin).expect("the plugin is listed")
     }
 
-    pub fn last_error(&self, plugin: &str) -> String {
+    pub(crate) fn last_error(&self, plugin: &str) -> String {
         self.info(plugin).last_error.expect("it has failed")
     }
 
     /// Waits until the plugin is as `wanted`.
-    pub async fn until(&self, plugin: &str, wanted: impl Fn(&PluginInfo) -> bool) -> PluginInfo {
+    pub(crate) async fn until(&self, plugin: &str, wanted: impl Fn(&PluginInfo) -> bool) -> PluginInfo {
         let waiting = async {
             loop {
                 let found = self.plugins.list().into_iter().find(|info| info.name == plugin);
@@ -134,12 +139,12 @@ impl Bench {
         }
     }
 
-    pub async fn running(&self, plugin: &str) -> PluginInfo {
+    pub(crate) async fn running(&self, plugin: &str) -> PluginInfo {
         self.until(plugin, |info| info.state == PluginState::Running).await
     }
 
     /// Waits until a specimen runs and echoes, and says where.
-    pub async fn echoing(&self, plugin: &str) -> String {
+    pub(crate) async fn echoing(&self, plugin: &str) -> String {
         self.running(plugin).await;
         let address = self.said(plugin, "address", &[]).await;
         let arguments = [("to", address.as_str()), ("bytes", "0")];
@@ -153,7 +158,7 @@ impl Bench {
     }
 
     /// Runs a command to its end.
-    pub async fn command(
+    pub(crate) async fn command(
         &self,
         plugin: &str,
         name: &str,
@@ -173,7 +178,7 @@ impl Bench {
     }
 
     /// What a command says in one line.
-    pub async fn said(&self, plugin: &str, name: &str, arguments: &[(&str, &str)]) -> String {
+    pub(crate) async fn said(&self, plugin: &str, name: &str, arguments: &[(&str, &str)]) -> String {
         match self.command(plugin, name, arguments).await {
             Ok(said) => match said.into_iter().next() {
                 Some(Output::Text(text) | Output::Json(text)) => text,
@@ -184,7 +189,7 @@ impl Bench {
     }
 
     /// The JSON value that a command puts out.
-    pub async fn json(&self, plugin: &str, name: &str, arguments: &[(&str, &str)]) -> serde_json::Value {
+    pub(crate) async fn json(&self, plugin: &str, name: &str, arguments: &[(&str, &str)]) -> serde_json::Value {
         serde_json::from_str(&self.said(plugin, name, arguments).await).expect("it is JSON")
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! **One list.** Every function of a crate that turns bytes or text from outside into something is called `decode_…` or
 //! `parse_wire_…`, has a name of its own, and stands in the crate's list of [`Decoder`]s ([`DECODERS`] is this crate's). Tests run each
-//! of them over random bytes and mutated examples ([`hammer`]); a fuzz target runs each; and [`missing_from`] reads the sources and names
+//! of them over random bytes and mutated examples (`hammer`); a fuzz target runs each; and `missing_from` reads the sources and names
 //! the functions that a list forgot. Another crate keeps a list of its own and calls the same helpers in its tests.
 
 mod hammer;
