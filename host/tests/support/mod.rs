@@ -13,12 +13,12 @@ use std::{
 use serde_json::Value;
 
 /// Far more than anything here takes: only a hang gets there.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// How often it is looked again.
 const POLL: Duration = Duration::from_millis(50);
 
 /// The program under test.
-pub fn mute() -> Command {
+pub(crate) fn mute() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mute"));
     command.stdin(Stdio::null()).env("NO_COLOR", "1");
     command
@@ -26,14 +26,14 @@ pub fn mute() -> Command {
 
 /// What a finished command said.
 #[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
-    pub fn from(output: &Output) -> Self {
+    pub(crate) fn from(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -42,7 +42,7 @@ impl Said {
     }
 
     /// The command failed with this code and one clear line; the line.
-    pub fn failed(&self, code: i32) -> &str {
+    pub(crate) fn failed(&self, code: i32) -> &str {
         assert_eq!(self.code, code, "{self:?}");
         let lines: Vec<&str> = self.err.lines().collect();
         assert_eq!(lines.len(), 1, "not one line: {self:?}");
@@ -51,12 +51,12 @@ impl Said {
 }
 
 /// Runs a command to its end.
-pub fn run(command: &mut Command) -> Said {
+pub(crate) fn run(command: &mut Command) -> Said {
     Said::from(&command.output().unwrap())
 }
 
 /// Waits until `look` finds something.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
@@ -68,14 +68,14 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A node in a folder of its own, killed when dropped.
-pub struct Node {
-    pub home: PathBuf,
+pub(crate) struct Node {
+    pub(crate) home: PathBuf,
     process: Option<Child>,
 }
 
 impl Node {
     /// Makes a home on a port that the system chooses.
-    pub fn init(folder: &Path, name: &str) -> Self {
+    pub(crate) fn init(folder: &Path, name: &str) -> Self {
         let node = Self { home: folder.join(name), process: None };
         let said = run(node.command().args(["init", "--listen", "127.0.0.1:0", "--network", "test"]));
         assert_eq!(said.code, 0, "{said:?}");
@@ -83,21 +83,21 @@ impl Node {
     }
 
     /// Makes a home and runs its daemon.
-    pub fn start(folder: &Path, name: &str) -> Self {
+    pub(crate) fn start(folder: &Path, name: &str) -> Self {
         let mut node = Self::init(folder, name);
         node.spawn(&[]);
         node
     }
 
     /// The program on this home.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = mute();
         command.arg("--home").arg(&self.home);
         command
     }
 
     /// Runs the daemon until it answers.
-    pub fn spawn(&mut self, environment: &[(&str, &Path)]) {
+    pub(crate) fn spawn(&mut self, environment: &[(&str, &Path)]) {
         let log = std::fs::File::create(self.home.join("stderr.log")).unwrap();
         let mut command = self.command();
         command.args(["run", "--with-parent"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
@@ -112,12 +112,12 @@ impl Node {
     }
 
     /// What the daemon wrote to its standard error.
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         std::fs::read_to_string(self.home.join("stderr.log")).unwrap_or_default()
     }
 
     /// Kills the daemon as an accident would: SIGKILL.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
             process.wait().unwrap();
@@ -125,7 +125,7 @@ impl Node {
     }
 
     /// Ends the daemon as its user would; its exit code.
-    pub fn stop(&mut self) -> i32 {
+    pub(crate) fn stop(&mut self) -> i32 {
         let said = run(self.command().arg("stop"));
         assert_eq!(said.code, 0, "{said:?}");
         let mut process = self.process.take().unwrap();
@@ -133,55 +133,55 @@ impl Node {
     }
 
     /// Closes the pipe by which a parent holds the daemon; its exit code.
-    pub fn orphan(&mut self) -> i32 {
+    pub(crate) fn orphan(&mut self) -> i32 {
         let mut process = self.process.take().unwrap();
         drop(process.stdin.take());
         wait_for("the end of the orphan", || process.try_wait().unwrap()).code().unwrap_or(-1)
     }
 
     /// Runs a command on this home to its end.
-    pub fn run(&self, words: &[&str]) -> Said {
+    pub(crate) fn run(&self, words: &[&str]) -> Said {
         run(self.command().args(words))
     }
 
     /// Runs a command that must succeed; its JSON documents.
-    pub fn json(&self, words: &[&str]) -> Vec<Value> {
+    pub(crate) fn json(&self, words: &[&str]) -> Vec<Value> {
         let said = run(self.command().arg("--json").args(words));
         assert_eq!(said.code, 0, "{words:?}: {said:?}");
         said.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
     }
 
     /// `mute status --json`
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         self.json(&["status"]).pop().unwrap()
     }
 
     /// How others dial this node.
-    pub fn peer(&self) -> String {
+    pub(crate) fn peer(&self) -> String {
         let node = &self.status()["node"];
         format!("{}@{}", node["key"].as_str().unwrap(), node["listen"].as_str().unwrap())
     }
 
     /// Bytes of sealed packets that the node has passed on.
-    pub fn relayed(&self) -> u64 {
+    pub(crate) fn relayed(&self) -> u64 {
         self.status()["node"]["router"]["data_bytes"]["relayed"].as_u64().unwrap()
     }
 
     /// How many links it has.
-    pub fn links(&self) -> usize {
+    pub(crate) fn links(&self) -> usize {
         let status = self.status();
         let neighbours = status["node"]["neighbours"].as_array().unwrap();
         neighbours.iter().filter(|neighbour| !neighbour["link"].is_null()).count()
     }
 
     /// One of its plugins, as `mute plugin list --json` has it; null if there is none.
-    pub fn plugin(&self, name: &str) -> Value {
+    pub(crate) fn plugin(&self, name: &str) -> Value {
         let plugins = self.json(&["plugin", "list"]).pop().unwrap();
         plugins.as_array().unwrap().iter().find(|plugin| plugin["name"] == name).cloned().unwrap_or_default()
     }
 
     /// Waits until all its plugins run.
-    pub fn wait_for_plugins(&self) {
+    pub(crate) fn wait_for_plugins(&self) {
         wait_for("the start of the plugins", || {
             let plugins = self.json(&["plugin", "list"]).pop().unwrap();
             plugins.as_array().unwrap().iter().all(|plugin| plugin["state"] == "running").then_some(())
@@ -207,12 +207,12 @@ impl Drop for Node {
 }
 
 /// Nodes in a row, each linked to the next; the first and the last have their plugins running.
-pub fn line(folder: &Path, names: &[&str]) -> Vec<Node> {
+pub(crate) fn line(folder: &Path, names: &[&str]) -> Vec<Node> {
     line_with(folder, names, |_| vec![])
 }
 
 /// The same, with an environment for each.
-pub fn line_with(
+pub(crate) fn line_with(
     folder: &Path,
     names: &[&str],
     environment: impl Fn(&str) -> Vec<(&'static str, PathBuf)>,
@@ -238,7 +238,7 @@ pub fn line_with(
 }
 
 /// Shares a file of random bytes at one node and finds it at another; its link.
-pub fn share(from: &Node, to: &Node, folder: &Path, name: &str, size: usize, words: &str) -> String {
+pub(crate) fn share(from: &Node, to: &Node, folder: &Path, name: &str, size: usize, words: &str) -> String {
     std::fs::create_dir(folder).unwrap();
     let mut bytes = vec![0; size];
     // A generator of our own would do; the system's is there.
@@ -253,7 +253,7 @@ pub fn share(from: &Node, to: &Node, folder: &Path, name: &str, size: usize, wor
 }
 
 /// All files under a folder.
-pub fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.path().is_dir() {
@@ -266,7 +266,7 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A plugin that does wrong what it is told to, compiled.
-pub fn specimen() -> Vec<u8> {
+pub(crate) fn specimen() -> Vec<u8> {
     let program = std::env::current_exe().unwrap();
     let folder = mute_plugin_build::build_folder(&program).unwrap();
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/specimen");
