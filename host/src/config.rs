@@ -291,7 +291,7 @@ mod tests {
             ("network = \"a\"\nlisten = 7\n", ", line 2: listen: "),
             ("\n[log]\nlevel = \"loud\"\n", ", line 3: level: unknown variant `loud`"),
             ("netwrok = \"a\"\n", ", line 1: unknown field `netwrok`"),
-            ("network = \"unterminated", ", line 1: "),
+            ("\nnetwork = \"unterminated", ", line 2: "),
             ("network = \"\"", ": network: must be"),
             ("peers = [\"x\"]", ": peers: `x`: not a peer"),
             ("welcome = [\"x\"]", ": welcome: `x`: not a node key"),

@@ -27,9 +27,9 @@ pub(crate) fn mute() -> Command {
 /// What a finished command said.
 #[derive(Debug)]
 pub(crate) struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
@@ -69,7 +69,7 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 
 /// A node in a folder of its own, killed when dropped.
 pub(crate) struct Node {
-    pub home: PathBuf,
+    pub(crate) home: PathBuf,
     process: Option<Child>,
 }
 

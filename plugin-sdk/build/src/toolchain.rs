@@ -56,7 +56,7 @@ impl Toolchain {
     }
 
     /// A `cargo build` for [`TARGET`] by this toolchain, in an environment of its own.
-    pub(crate) fn cargo_build(&self) -> Command {
+    pub fn cargo_build(&self) -> Command {
         let mut command = clean(&self.cargo);
         command.args(["build", "--target", TARGET]).env("RUSTC", &self.rustc);
         // An empty name switches off what the user's configuration may set; such a wrapper knows another compiler.
