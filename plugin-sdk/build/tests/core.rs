@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
-use mute_plugin_build::Toolchain;
+use mute_plugin_build::{Toolchain, build_folder};
 
 #[test]
 fn mute_core_builds_for_webassembly() {
     let own = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let folder = own.parent().expect("the target folder");
+    let folder = build_folder(own).expect("tests run in a target folder");
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let toolchain = Toolchain::probe(folder).expect("a toolchain for WebAssembly");
+    let toolchain = Toolchain::probe(&folder).expect("a toolchain for WebAssembly");
     let status = toolchain
         .cargo_build()
         .args(["--locked", "--package", "mute-core", "--lib", "--target-dir"])
