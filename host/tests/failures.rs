@@ -22,8 +22,12 @@ fn killed_relays_stop_a_transfer_with_a_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut nodes = line(folder.path(), &["alice", "relay-1", "relay-2", "bob"]);
     let link = share(&nodes[0], &nodes[3], &folder.path().join("shared"), "moonstone.bin", SIZE, "moonstone");
-    let get =
-        nodes[3].command().args(["fileshare", "get", &link]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let get = nodes[3]
+        .command()
+        .args(["fileshare", "get", &link, "--patience", "5"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
     let mut get = get.unwrap();
     wait_for("the transfer", || {
         assert!(get.try_wait().unwrap().is_none(), "the transfer ended before the relays were killed");

@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Far more than anything here takes: only a hang gets there.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 /// How often it is looked again.
 const POLL: Duration = Duration::from_millis(50);
 

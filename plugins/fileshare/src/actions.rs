@@ -1,6 +1,6 @@
 //! The commands: `mute fileshare …`.
 
-use crate::download::{self, Wanted};
+use crate::download::{self, PATIENCE_MAX_S, PATIENCE_S, Wanted};
 use crate::ledger::Standing;
 use crate::link::Link;
 use crate::names;
@@ -53,6 +53,7 @@ pub(crate) fn all() -> Commands<Fileshare> {
             Command::new("get", "download a file; every 16 KiB is verified")
                 .required("link", "a link (mute:?…), or a file's hash")
                 .optional("seconds", "how long to look for sources, if the link names none (10)")
+                .optional("patience", "how many seconds to go on trying while nothing arrives (180)")
                 .example("mute fileshare get 'mute:?hash=…'"),
             get,
         )
@@ -117,6 +118,14 @@ fn seconds(call: &Call) -> Result<Duration> {
     Err(Error::invalid(format!("seconds: from 1 to {SEARCH_MAX_S}")))
 }
 
+fn patience(call: &Call) -> Result<Duration> {
+    let seconds = call.arguments.parsed("patience")?.unwrap_or(PATIENCE_S);
+    if seconds <= PATIENCE_MAX_S {
+        return Ok(Duration::from_secs(seconds));
+    }
+    Err(Error::invalid(format!("patience: at most {PATIENCE_MAX_S}")))
+}
+
 fn link_to(hit: &Hit, from: Address) -> Link {
     Link { hash: hit.hash, size: Some(hit.size), name: Some(hit.name.clone()), from: Some(from) }
 }
@@ -138,7 +147,8 @@ async fn search(plugin: Rc<Fileshare>, mut call: Call) -> Result<()> {
 async fn get(plugin: Rc<Fileshare>, mut call: Call) -> Result<()> {
     let link: Link = call.arguments.required("link")?.parse()?;
     let limit = seconds(&call)?;
-    let wanted = find(&plugin.state, link, limit, &mut call.output).await?;
+    let patience = patience(&call)?;
+    let wanted = Wanted { patience, ..find(&plugin.state, link, limit, &mut call.output).await? };
     let hash = wanted.hash;
     let got = download::get(&plugin.state, wanted, &mut call.output).await?;
     let text = format!("{}/{}  {}, every byte verified", download::FOLDER, got.name, size(got.size));
@@ -149,7 +159,9 @@ async fn get(plugin: Rc<Fileshare>, mut call: Call) -> Result<()> {
 /// A link's file and who has it: as the link says, as a search said, or as a search now says.
 async fn find(state: &Rc<State>, link: Link, limit: Duration, output: &mut Output) -> Result<Wanted> {
     let hash = link.hash;
-    let mut wanted = Wanted { hash, size: link.size, name: String::new(), sources: VecDeque::from_iter(link.from) };
+    let sources = VecDeque::from_iter(link.from);
+    let patience = Duration::from_secs(PATIENCE_S);
+    let mut wanted = Wanted { hash, size: link.size, name: String::new(), sources, patience };
     let mut name = link.name;
     if let Some(known) = state.known(&hash) {
         add_sources(&mut wanted.sources, known.sources);

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 /// The granted folder that downloads go to.
 pub(crate) const FOLDER: &str = "downloads";
-/// How long we go on trying while nothing arrives.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long we go on trying while nothing arrives, unless the user says otherwise; and the longest.
+pub(crate) const PATIENCE_S: u64 = 180;
+pub(crate) const PATIENCE_MAX_S: u64 = 86_400;
 /// Pauses between tries: the first, and the longest.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -36,6 +37,8 @@ pub(crate) struct Wanted {
     /// Clean.
     pub(crate) name: String,
     pub(crate) sources: VecDeque<Address>,
+    /// How long to go on trying while nothing arrives.
+    pub(crate) patience: Duration,
 }
 
 /// A file that was got.
@@ -129,8 +132,9 @@ impl Job<'_> {
                     }
                 }
                 Trouble::Way(error) => {
-                    if time::elapsed().saturating_sub(since) + pause > PATIENCE {
-                        let what = format!("gave up after {} s (get it again to resume)", PATIENCE.as_secs());
+                    if time::elapsed().saturating_sub(since) + pause > self.wanted.patience {
+                        let what =
+                            format!("gave up after {} s (get it again to resume)", self.wanted.patience.as_secs());
                         return Err(error.during(what));
                     }
                     self.output.text(format!("{error}; trying again in {} s", pause.as_secs())).await?;
