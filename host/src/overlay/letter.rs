@@ -71,10 +71,6 @@ pub fn seal(from: &IdentityKey, to: Address, topic: &str, body: &[u8], unix_s: u
     if super::unsealed::is_wanted() {
         return Ok([&[0; SHARE][..], &plain, &[0; TAG]].concat().into());
     }
-    #[cfg(feature = "relay-view")]
-    if super::unsealed::is_wanted() {
-        return Ok([[0; SHARE].as_slice(), &plain, &[0; TAG]].concat().into());
-    }
     let key = public_key(to).ok_or_else(|| Error::invalid("the address is not a key"))?;
     let (share, sealed) =
         hpke::single_shot_seal::<AesGcm128, HkdfSha256, X25519HkdfSha256>(&OpModeS::Base, &key, INFO, &plain, &[])
