@@ -125,14 +125,20 @@ impl Output {
 /// A progress bar that takes the shape its steps have.
 pub(crate) struct Progress {
     bar: ProgressBar,
-    shown: Option<(bool, bool)>,
+    shown: Option<Shape>,
     colour: bool,
 }
 
 impl Progress {
     /// Shows how far it is.
     pub(crate) fn show(&mut self, step: &Step) {
-        let shape = (step.total.is_some(), step.unit == "bytes");
+        let shape = match (step.total.is_some(), step.unit.as_str()) {
+            (true, "bytes") => Shape::BytesOf,
+            (true, _) => Shape::CountOf,
+            (false, "bytes") => Shape::Bytes,
+            (false, "") => Shape::Busy,
+            (false, _) => Shape::Count,
+        };
         if self.shown != Some(shape) {
             self.shown = Some(shape);
             self.bar.set_style(style(shape, self.colour));
@@ -157,13 +163,31 @@ impl Drop for Progress {
     }
 }
 
-fn style((has_total, is_bytes): (bool, bool), colour: bool) -> ProgressStyle {
+/// What a progress bar shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Bytes of a known total, and their rate.
+    BytesOf,
+    /// A count of a known total.
+    CountOf,
+    /// Bytes and their rate.
+    Bytes,
+    /// A count.
+    Count,
+    /// That something goes on.
+    Busy,
+}
+
+fn style(shape: Shape, colour: bool) -> ProgressStyle {
     let bar = if colour { "{bar:28.cyan/dim}" } else { "{bar:28}" };
-    let template = match (has_total, is_bytes) {
-        (true, true) => format!("  {{msg}} {bar} {{decimal_bytes}}/{{decimal_total_bytes}} {{decimal_bytes_per_sec}}"),
-        (true, false) => format!("  {{msg}} {bar} {{pos}}/{{len}}"),
-        (false, true) => "  {spinner} {msg} {decimal_bytes} {decimal_bytes_per_sec}".to_owned(),
-        (false, false) => "  {spinner} {msg} {pos}".to_owned(),
+    let template = match shape {
+        Shape::BytesOf => {
+            format!("  {{msg}} {bar} {{decimal_bytes}}/{{decimal_total_bytes}} {{decimal_bytes_per_sec}}")
+        }
+        Shape::CountOf => format!("  {{msg}} {bar} {{pos}}/{{len}}"),
+        Shape::Bytes => "  {spinner} {msg} {decimal_bytes} {decimal_bytes_per_sec}".to_owned(),
+        Shape::Count => "  {spinner} {msg} {pos}".to_owned(),
+        Shape::Busy => "  {spinner} {msg}".to_owned(),
     };
     // The templates are ours; if one had a mistake, indicatif's own would do.
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
