@@ -77,6 +77,8 @@ pub(super) struct Supervisor {
     trial: Option<Trial>,
     /// What is part of this program under the plugin's name: it runs where a file in its place can't.
     builtin: Option<Source>,
+    /// The newest source while the plugin is disabled: what doesn't run isn't compiled.
+    waiting: Option<Source>,
     /// A source on its way to be a version; a newer source takes its place.
     compiling: Option<JoinHandle<Result<Version, String>>>,
     /// When it crashed lately, oldest first; at most [`Timing::crashes`].
@@ -100,6 +102,7 @@ impl Supervisor {
             version: None,
             trial: None,
             builtin,
+            waiting: None,
             compiling: None,
             crashes: VecDeque::new(),
             phase: Phase::Idle,
@@ -124,7 +127,7 @@ impl Supervisor {
                     self.replace(compiled).await;
                 }
                 Event::PauseOver => self.start(),
-                Event::Exited(exit) => self.exited(exit),
+                Event::Exited(exit) => self.exited(&exit),
             }
         }
     }
@@ -169,7 +172,7 @@ impl Supervisor {
                 self.stop().await;
                 self.begin_again();
             }
-            Order::Replace(source) => self.compile(source),
+            Order::Replace(source) => self.offer(source),
             Order::Call(call) => self.call(call),
             Order::End(_) => {}
         }
@@ -178,8 +181,15 @@ impl Supervisor {
     /// Starts with a clean record, if it may.
     fn begin_again(&mut self) {
         self.crashes.clear();
-        if self.enabled {
-            self.start();
+        if !self.enabled {
+            return;
+        }
+        match self.waiting.take() {
+            Some(source) => {
+                self.shared.set_state(PluginState::Starting);
+                self.compile(source);
+            }
+            None => self.start(),
         }
     }
 
@@ -200,14 +210,20 @@ impl Supervisor {
     }
 
     /// The plugin ended without having been asked to.
-    fn exited(&mut self, exit: Exit) {
+    fn exited(&mut self, exit: &Exit) {
+        self.recover(exit);
+        // Last: who is told of the end finds what follows from it.
+        self.shared.life_ended(Some(reason(exit)));
+    }
+
+    /// Goes back to the old version, pauses, or gives the plugin up.
+    fn recover(&mut self, exit: &Exit) {
         let timing = &self.common.timing;
         let now = Instant::now();
-        self.shared.life_ended(Some(reason(&exit)));
         if let Some(trial) = self.trial.take().filter(|trial| now < trial.until) {
-            return self.go_back(trial.old, &exit);
+            return self.go_back(trial.old, exit);
         }
-        self.shared.set_last_error(reason(&exit));
+        self.shared.set_last_error(reason(exit));
         self.crashes.retain(|crash| now.duration_since(*crash) < timing.crash_window);
         self.crashes.push_back(now);
         if self.crashes.len() >= timing.crashes {
@@ -259,6 +275,19 @@ impl Supervisor {
         self.shared.life_ended(failure);
     }
 
+    /// Takes a new source: at once if the plugin is to run, else when it is.
+    fn offer(&mut self, source: Source) {
+        if self.enabled {
+            return self.compile(source);
+        }
+        if let Some(outdated) = self.compiling.take() {
+            outdated.abort();
+        }
+        self.shared.set_version(source.origin, &source.hash);
+        self.shared.set_state(PluginState::Stopped);
+        self.waiting = Some(source);
+    }
+
     /// Sets a new version's compilation going; the old one runs meanwhile.
     fn compile(&mut self, source: Source) {
         if self.version.is_none() {
@@ -295,6 +324,10 @@ impl Supervisor {
     fn refuse(&mut self, reason: &str) {
         if self.version.is_some() {
             self.shared.set_last_error(format!("a new version was refused, the old one stays: {reason}"));
+            // It came while the plugin was disabled, and nothing runs yet. (A quarantined one has its crashes on record.)
+            if self.enabled && self.crashes.is_empty() && matches!(self.phase, Phase::Idle) {
+                self.start();
+            }
         } else if let Some(builtin) = self.builtin.take() {
             self.shared.set_last_error(format!("its file was refused, the built-in version runs: {reason}"));
             self.compile(builtin);

@@ -93,18 +93,24 @@ impl Watches {
         is_last
     }
 
-    /// Ends the system's watch of a folder. Walks what is around it, so it blocks.
+    /// Ends the system's watch of a folder. Walks what is within it, so it blocks.
     fn end(&self, root: &Path) {
+        let others: Vec<PathBuf> = lock(&self.roots).keys().cloned().collect();
+        // A folder around it, or somebody who came to look at it meanwhile, still needs the watch.
+        if others.iter().any(|other| root.starts_with(other)) {
+            return;
+        }
         if let Some(debouncer) = lock(&self.debouncer).as_mut() {
             // Fails if the folder is gone, and its watch with it.
             let _ = debouncer.unwatch(root);
         }
-        // The system knows one watch for each folder, so ending this one ended those of folders within and around it, and that
-        // of somebody who came to look at it meanwhile.
-        let related = |other: &&PathBuf| other.starts_with(root) || root.starts_with(other);
-        let others: Vec<PathBuf> = lock(&self.roots).keys().filter(related).cloned().collect();
-        for other in others {
-            self.begin(&other);
+        // The system knows one watch for each folder, so this ended those of folders within, too. What changed in them until they
+        // are watched again nobody saw: they are looked at as a whole.
+        for within in others.iter().filter(|other| other.starts_with(root)) {
+            self.begin(within);
+            if let Some(watchers) = lock(&self.roots).get(within) {
+                watchers.values().for_each(|watcher| watcher.tell(String::new()));
+            }
         }
     }
 }
@@ -207,13 +213,40 @@ mod tests {
         std::fs::write(folder.join("old"), b"old").expect("written");
         let watches = Watches::start(Duration::from_millis(50));
         let mut outer = watches.watch(&folder);
-        let inner = watches.watch(&folder.join("inner"));
-        // The watch of a folder within ends without ending ours.
-        drop(inner);
+        let mut inner = watches.watch(&folder.join("inner"));
         std::fs::read(folder.join("old")).expect("read");
         std::fs::write(folder.join("inner").join("new"), b"new").expect("written");
         assert_eq!(next(&mut outer).await, "inner/new");
+        assert_eq!(next(&mut inner).await, "new");
+    }
+
+    /// Waits for a path; others may be told before it, such as that of its folder.
+    async fn until(watch: &mut Watch, wanted: &str) {
+        while next(watch).await != wanted {}
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_watch_ends_no_other() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folder = home.path().join("shared");
+        let deepest = folder.join("inner").join("deepest");
+        std::fs::create_dir_all(&deepest).expect("made");
+        let watches = Watches::start(Duration::from_millis(50));
+        let mut outer = watches.watch(&folder);
+        let inner = watches.watch(&folder.join("inner"));
+        let mut innermost = watches.watch(&deepest);
+
+        drop(inner);
+        std::fs::write(deepest.join("one"), b"1").expect("written");
+        until(&mut outer, "inner/deepest/one").await;
+        until(&mut innermost, "one").await;
+
+        // The system's watches within end with the one around them: who looks there is told to look at everything.
         drop(outer);
+        until(&mut innermost, "").await;
+        std::fs::write(deepest.join("two"), b"2").expect("written");
+        until(&mut innermost, "two").await;
+        drop(innermost);
         assert!(lock(&watches.roots).is_empty());
     }
 
