@@ -31,8 +31,19 @@ struct Process {
     name: &'static str,
     #[serde(flatten)]
     resources: Resources,
-    /// Its peak memory as a share of the same process's with the first file.
+    /// Its peak memory as a share of what the same part in the network took with the first file.
     growth: f64,
+}
+
+impl Run {
+    /// The peak memory of who had the same part as the process at `place`: an end's own; of relays the largest one's, since
+    /// trails choose by which relays a file goes.
+    fn peak_of_part(&self, place: usize) -> u64 {
+        let is_end = |place: usize| matches!(place, ALICE | BOB);
+        let same = |other: usize| if is_end(place) { other == place } else { !is_end(other) };
+        let peaks = self.processes.iter().enumerate().filter(|(other, _)| same(*other));
+        peaks.map(|(_, process)| process.resources.peak_resident_bytes).max().unwrap_or(0)
+    }
 }
 
 /// Runs one network for each size, so that each peak is that size's own.
@@ -81,7 +92,7 @@ async fn transfer(output: Output, size: u64, folder: &std::path::Path, first: Op
     network.stop().await;
     let processes = NAMES.into_iter().zip(statuses).enumerate().map(|(place, (name, status))| {
         let peak = status.resources.peak_resident_bytes as f64;
-        let growth = first.map_or(1.0, |run| peak / run.processes[place].resources.peak_resident_bytes.max(1) as f64);
+        let growth = first.map_or(1.0, |run| peak / run.peak_of_part(place).max(1) as f64);
         Process { name, resources: status.resources, growth }
     });
     Ok(Run { size_bytes: size, seconds, mb_per_s: size as f64 / 1e6 / seconds, processes: processes.collect() })
