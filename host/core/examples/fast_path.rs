@@ -6,7 +6,7 @@ use std::{error::Error, hint::black_box, time::Duration, time::Instant as Clock}
 
 use bytes::Bytes;
 use mute_core::{
-    Ecn, IdentityKey, Input, Instant, Label, LinkId, NetworkId, Now, Output, Router, RouterConfig,
+    Ecn, IdentityKey, Input, Instant, Label, LinkId, NeighbourId, NetworkId, Now, Output, Router, RouterConfig,
     wire::{Frame, Phase, Seek, SeekMode, Signed, Stamp, Trail},
 };
 
@@ -15,12 +15,10 @@ const FRAMES: u32 = 5_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let now = Now { instant: Instant::default(), unix_s: 1_800_000_000 };
-    let config =
-        RouterConfig { network: NETWORK, seed: [1; 32], secret: [2; 32], no_route_after: Duration::from_secs(30) };
-    let mut router = Router::new(config, now);
+    let mut router = Router::new(RouterConfig::new(NETWORK, [1; 32], [2; 32]), now);
     let (seeker, owner) = (IdentityKey::from_seed(&[1; 32]), IdentityKey::from_seed(&[2; 32]));
     for link in 0..2 {
-        router.handle(Input::LinkUp { link: LinkId(link), initiator: false }, now);
+        router.handle(Input::LinkUp { link: LinkId(link), neighbour: NeighbourId(link), initiator: false }, now);
     }
     // A thousand trails, as on a busy relay.
     let mut labels = Vec::new();

@@ -94,6 +94,18 @@ pub struct Label(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
 
+/// A neighbour, the same on every link to it, over reconnects and restarts. A keyed hash that the caller makes of what it knows the
+/// neighbour by: the router never sees a node's key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NeighbourId(pub u64);
+
+/// Debug output may reach a log, where it would tie one run to the next.
+impl fmt::Debug for NeighbourId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NeighbourId(…)")
+    }
+}
+
 /// An identity's place in its own node's router. Chosen by the caller, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortId(pub u64);

@@ -32,7 +32,7 @@
 //! - Nothing in here sees an IP address, and no secret can be printed.
 //!
 //! # What is not here yet
-//! Walks, the floods' drop tree, owner-like relaying of directed Seeks and answer delays, probation of rows, fair queueing, and the
+//! Walks, owner-like relaying of directed Seeks and answer delays, probation of rows, fair queueing, and the
 //! choice of neighbours. One consequence until fair queueing is there: a node that floods at its budget takes the floods' budget of every link that
 //! its floods come over.
 //!
@@ -41,15 +41,14 @@
 //! use mute_core::{IdentityKey, Input, Instant, NetworkId, Now, Output, PortId, Router, RouterConfig, Topic};
 //!
 //! let config = RouterConfig {
-//!     network: NetworkId([1; 16]),
-//!     seed: [2; 32],
-//!     secret: [3; 32],
 //!     no_route_after: Duration::from_secs(30),
+//!     ..RouterConfig::new(NetworkId([1; 16]), [2; 32], [3; 32])
 //! };
 //! let now = Now { instant: Instant::default(), unix_s: 1_800_000_000 };
 //! let mut router = Router::new(config, now);
 //! router.handle(Input::OpenPort { port: PortId(1), key: IdentityKey::from_seed(&[4; 32]) }, now);
-//! router.handle(Input::LinkUp { link: mute_core::LinkId(1), initiator: true }, now);
+//! let (link, neighbour) = (mute_core::LinkId(1), mute_core::NeighbourId(7));
+//! router.handle(Input::LinkUp { link, neighbour, initiator: true }, now);
 //! router.handle(Input::Broadcast { port: PortId(1), topic: Topic::of("greetings"), body: "hello?".into() }, now);
 //! assert!(matches!(router.poll(), Some(Output::Send { .. })));
 //! assert!(router.next_deadline().is_some());
@@ -65,10 +64,12 @@ mod succession;
 mod time;
 pub mod wire;
 
-pub use id::{Address, ConnectionId, Label, LinkId, MessageId, NetworkId, ParseAddressError, PortId, Topic, TrailId};
+pub use id::{
+    Address, ConnectionId, Label, LinkId, MessageId, NeighbourId, NetworkId, ParseAddressError, PortId, Topic, TrailId,
+};
 pub use keys::{DirectionKeys, IdentityKey, TrailKeys};
 pub use router::{
-    Close, Counters, Drops, Event, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic, limits,
+    Close, Counters, Drops, Event, FloodEnd, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic, limits,
 };
 pub use succession::SuccessionProof;
 pub use time::{Instant, Now};

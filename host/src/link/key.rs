@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use bech32::{Bech32m, Hrp, primitives::decode::CheckedHrpstring};
-use mute_core::IdentityKey;
+use mute_core::{IdentityKey, NeighbourId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A node's Ed25519 public key, known to its neighbours only. As text it is bech32m with the prefix `mutenode`, so that
@@ -104,6 +104,14 @@ impl NodeSecret {
         let mut derived = zeroize::Zeroizing::new([0; 32]);
         derived.copy_from_slice(&blake3::derive_key(purpose, self.seed().as_slice()));
         derived
+    }
+
+    /// What the router knows a neighbour by: the same over restarts, and nothing to anybody without this secret.
+    pub(crate) fn neighbour_id(&self, neighbour: NodeKey) -> NeighbourId {
+        let mut id = [0; 8];
+        let hash = blake3::keyed_hash(&self.derive("mute/1 neighbour ids"), &neighbour.0);
+        id.copy_from_slice(&hash.as_bytes()[..8]);
+        NeighbourId(u64::from_be_bytes(id))
     }
 }
 

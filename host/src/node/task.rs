@@ -109,10 +109,8 @@ impl Node {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(StartError::Random)?;
         let router = RouterConfig {
-            network: config.network,
-            seed,
-            secret: *config.key.derive("mute/1 router secret"),
             no_route_after: config.no_route_after,
+            ..RouterConfig::new(config.network, seed, *config.key.derive("mute/1 router secret"))
         };
         let (to_node, inbox) = mpsc::channel(INBOX);
         let Bound { endpoint, released } = link::bind(&config.key, config.listen)?;
@@ -310,7 +308,8 @@ impl Node {
         let handle = link::spawn(id, established, self.network, self.to_node.clone());
         self.links.insert(id, Link { handle, key, initiator, pending: Vec::new(), level: 0 });
         self.neighbours.up(key, id, initiator, at);
-        self.handle(Input::LinkUp { link: id, initiator }, now(self.started));
+        let neighbour = self.key.neighbour_id(key);
+        self.handle(Input::LinkUp { link: id, neighbour, initiator }, now(self.started));
         tracing::info!(links = self.links.len(), "a link is up");
     }
 

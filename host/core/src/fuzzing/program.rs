@@ -8,8 +8,8 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, Label, LinkId, MessageId, NetworkId, Now,
-    Output, PortId, Router, RouterConfig, Topic, TrailId,
+    Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, Label, LinkId, MessageId, NeighbourId,
+    NetworkId, Now, Output, PortId, Router, RouterConfig, Topic, TrailId,
     wire::{Flood, Frame, Keep, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified},
 };
 
@@ -100,12 +100,10 @@ const CHECK_EVERY: usize = 64;
 pub fn run_program(program: &[u8]) -> Ran {
     let mut choices = Choices(program);
     let mut now = Now { instant: Instant::default(), unix_s: START_UNIX_S };
-    let config =
-        RouterConfig { network: NETWORK, seed: [1; 32], secret: [2; 32], no_route_after: Duration::from_secs(30) };
-    let mut router = Router::new(config, now);
+    let mut router = Router::new(RouterConfig::new(NETWORK, [1; 32], [2; 32]), now);
     let mut seen = Seen::default();
     for link in 0..3 {
-        router.handle(Input::LinkUp { link: LinkId(link), initiator: link == 0 }, now);
+        router.handle(link_up(LinkId(link), link == 0), now);
         router.handle(Input::OpenPort { port: PortId(link), key: identity(link as u8) }, now);
         router.handle(Input::Listen { port: PortId(link), listening: link != 2 }, now);
     }
@@ -132,6 +130,11 @@ fn identity(number: u8) -> IdentityKey {
     IdentityKey::from_seed(&[number + 1; 32])
 }
 
+/// Two links of the six are to one neighbour.
+fn link_up(link: LinkId, initiator: bool) -> Input {
+    Input::LinkUp { link, neighbour: NeighbourId(link.0 % 5), initiator }
+}
+
 /// The addresses of the identities: making a key costs more than a step.
 fn address(number: u8) -> Address {
     static ADDRESSES: std::sync::OnceLock<[Address; FEW as usize]> = std::sync::OnceLock::new();
@@ -143,7 +146,7 @@ fn step(choices: &mut Choices<'_>, seen: &mut Seen, now: &mut Now) -> Option<Inp
     let (link, port) = (LinkId(u64::from(choices.few())), PortId(u64::from(choices.few())));
     let connection = ConnectionId(u64::from(choices.few()));
     Some(match choices.byte() % 64 {
-        0 => Input::LinkUp { link, initiator: choices.byte() & 1 == 1 },
+        0 => link_up(link, choices.byte() & 1 == 1),
         1 => Input::LinkDown { link },
         2 => Input::Load { link, level: choices.byte() },
         3 => Input::OpenPort { port, key: identity(choices.few()) },
@@ -193,8 +196,10 @@ fn body(choices: &mut Choices<'_>) -> Bytes {
 /// A frame of any kind by anybody, and the link that it comes by. Mostly one that fits what came before: what fits nothing ends at the first check.
 fn frame(choices: &mut Choices<'_>, seen: &mut Seen, now: Now) -> (LinkId, Frame<Verified>) {
     let link = LinkId(u64::from(choices.byte() % 3));
-    let phase = match choices.byte() % 10 {
+    let phase = match choices.byte() % 16 {
         0 => Phase::Hidden,
+        13 => Phase::Ending,
+        tail @ 14.. => Phase::Tail(tail - 13),
         hops => Phase::Counted(hops),
     };
     let frame = match choices.byte() % 16 {
@@ -292,7 +297,7 @@ fn drain(router: &mut Router, seen: &mut Seen, now: Now) {
             }
             Output::Event { event: Event::TrailOpened { trail, .. }, .. } => seen.trails.push(trail),
             Output::Event { .. } => {}
-            Output::Violation { link, .. } => router.handle(Input::LinkUp { link, initiator: link.0 == 0 }, now),
+            Output::Violation { link, .. } => router.handle(link_up(link, link.0 == 0), now),
         }
     }
 }

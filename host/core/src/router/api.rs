@@ -2,23 +2,34 @@
 
 use bytes::Bytes;
 
+use super::FloodEnd;
 use crate::{
-    Address, ConnectionId, Ecn, IdentityKey, LinkId, MessageId, NetworkId, PortId, Topic, TrailId, TrailKeys,
-    Violation,
+    Address, ConnectionId, Ecn, IdentityKey, LinkId, MessageId, NeighbourId, NetworkId, PortId, Topic, TrailId,
+    TrailKeys, Violation,
     wire::{Frame, Verified},
 };
 
-/// What a router is made with.
+/// What a router is made with: start from [`RouterConfig::new`].
+#[derive(Clone)]
 pub struct RouterConfig {
     /// The network: what the router signs belongs to it. (Links refuse messages of another.)
     pub network: NetworkId,
     /// Seeds the router's cryptographic random numbers: from the operating system in a daemon, from the run's seed in a
     /// simulation. The same seed and the same inputs give the same outputs.
     pub seed: [u8; 32],
-    /// Keys the decisions that must stay the same over restarts (the flood's coin).
+    /// Keys the decisions that must stay the same over restarts (where floods end).
     pub secret: [u8; 32],
     /// How long a connection without a trail is sought before it fails with [`Close::NoRoute`].
     pub no_route_after: core::time::Duration,
+    /// How floods end at this node. (Every node may have its own; a network is measured with one.)
+    pub flood_end: FloodEnd,
+}
+
+impl RouterConfig {
+    /// The defaults for everything that has one.
+    pub fn new(network: NetworkId, seed: [u8; 32], secret: [u8; 32]) -> Self {
+        Self { network, seed, secret, no_route_after: super::limits::NO_ROUTE_AFTER, flood_end: FloodEnd::default() }
+    }
 }
 
 /// Where a frame came from or goes to: a neighbour, or an identity of this node, which is a neighbour without privilege.
@@ -36,6 +47,8 @@ pub enum Input {
     LinkUp {
         /// The new link.
         link: LinkId,
+        /// Whose it is: what the router keeps apart by neighbour stays so over reconnects and restarts.
+        neighbour: NeighbourId,
         /// Whether this node dialled.
         initiator: bool,
     },

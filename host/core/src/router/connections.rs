@@ -171,8 +171,13 @@ impl Router {
             }
             connection.pending.push(PendingSeek { id: message.id(), secret, key, expires: now + SEEK_MEMORY });
         }
-        self.offer_to_owner(hop, &message);
-        self.pass_seek(hop, mode, message);
+        match mode {
+            SeekMode::Directed => {
+                self.offer_to_owner(hop, &message);
+                self.direct_seek(hop, message);
+            }
+            SeekMode::Flood(phase) => self.flood_seek(hop, phase, message),
+        }
     }
 
     /// The key of the day for Seeks of `port` for `target`: by it the target's answers and relays' scent find one seeker, and nobody the

@@ -65,6 +65,16 @@ pub const SILENCE_INTERVAL: Duration = Duration::from_secs(60);
 /// Hops after the counter has started: a flood's reach in the original MUTE (35 in steps of 5).
 pub const COUNTED_HOPS: u8 = 7;
 
+/// Hops of a drop tree's tail, as in the original MUTE: the neighbour that gets one cannot tell by what it gets back whether it is the last.
+pub const TAIL_HOPS: u8 = 2;
+
+/// The last count that all nodes hear where floods fade.
+pub const FADE_FROM: u8 = 4;
+
+/// The count that no node hears any more where floods fade: eight steps, so that what one step more or less tells about who heard it is an
+/// eighth of what an edge would.
+pub const FADE_TO: u8 = 12;
+
 // ── Budgets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Bytes of Floods and flooded Seeks from one hop in a second: eight neighbours together take a tenth of an upload of 10 Mbit/s.
@@ -123,6 +133,9 @@ pub const SEEK_SILENCE: Duration = Duration::from_secs(5);
 
 /// The wait for a Trail before the second try; doubled with each further one. Over seven hops of 200 ms either way it takes 2.8 s.
 pub const FIRST_RETRY: Duration = Duration::from_secs(3);
+
+/// How long a connection without a trail is sought by default: some six tries.
+pub const NO_ROUTE_AFTER: Duration = Duration::from_secs(60);
 
 /// The longest wait between two tries.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(30);

@@ -9,11 +9,13 @@ use super::{
     seen::HopNumber,
     trails::Side,
 };
-use crate::{Instant, Label, LinkId, Violation, wire::Frame};
+use crate::{Instant, Label, LinkId, NeighbourId, Violation, wire::Frame};
 
 /// A neighbour.
 pub(super) struct Link {
     pub(super) number: HopNumber,
+    /// Whose it is.
+    pub(super) neighbour: NeighbourId,
     /// Whether this node dialled: the lowest bit of the labels that it chooses.
     pub(super) initiator: bool,
     /// How full the queue towards it is, 0 to 3.
@@ -27,9 +29,10 @@ pub(super) struct Link {
 }
 
 impl Link {
-    fn new(number: HopNumber, initiator: bool, now: Instant) -> Self {
+    fn new(number: HopNumber, neighbour: NeighbourId, initiator: bool, now: Instant) -> Self {
         Self {
             number,
+            neighbour,
             initiator,
             load: 0,
             budgets: Budgets::new(now),
@@ -52,10 +55,10 @@ impl Link {
 }
 
 impl Router {
-    pub(super) fn link_up(&mut self, link: LinkId, initiator: bool) {
+    pub(super) fn link_up(&mut self, link: LinkId, neighbour: NeighbourId, initiator: bool) {
         if self.links.len() < MAX_LINKS && !self.links.contains_key(&link) {
             let number = self.number_hop();
-            self.links.insert(link, Link::new(number, initiator, self.now.instant));
+            self.links.insert(link, Link::new(number, neighbour, initiator, self.now.instant));
         }
     }
 

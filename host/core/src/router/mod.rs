@@ -13,6 +13,7 @@ mod counters;
 mod data;
 mod floods;
 mod hash;
+mod horizon;
 mod keeps;
 mod letters;
 pub mod limits;
@@ -31,6 +32,7 @@ use rand_core::Rng as _;
 
 pub use api::{Close, Event, Hop, Input, Output, Role, RouterConfig};
 pub use counters::{Counters, Drops, Gauges, Traffic};
+pub use horizon::FloodEnd;
 
 use crate::{
     Address, ConnectionId, IdentityKey, Instant, Label, LinkId, MessageId, NetworkId, Now, PortId, Topic, TrailId,
@@ -38,8 +40,8 @@ use crate::{
 };
 use connections::Connection;
 use data::{End, Route};
-use floods::Coin;
 use hash::Keyed;
+use horizon::Horizon;
 use links::Link;
 use ports::{Port, ReplyKey};
 use scent::Scent;
@@ -61,7 +63,7 @@ pub struct Router {
     started_minute: u32,
     now: Now,
     rng: ChaCha12Rng,
-    coin: Coin,
+    horizon: Horizon,
     links: BTreeMap<LinkId, Link>,
     ports: BTreeMap<PortId, Port>,
     /// The ports by their addresses.
@@ -100,7 +102,7 @@ impl Router {
             started_minute: minute(now),
             now,
             rng,
-            coin: Coin::new(&config.secret),
+            horizon: Horizon::new(&config.secret, config.flood_end),
             links: BTreeMap::new(),
             ports: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -130,7 +132,7 @@ impl Router {
             Input::Frame { link, frame } => self.frame(link, frame),
             Input::Data { trail, ecn, body } => self.data_from_port(trail, ecn, body),
             Input::Load { link, level } => self.load(link, level),
-            Input::LinkUp { link, initiator } => self.link_up(link, initiator),
+            Input::LinkUp { link, neighbour, initiator } => self.link_up(link, neighbour, initiator),
             Input::LinkDown { link } => self.link_down(link),
             Input::OpenPort { port, key } => self.open_port(port, key),
             Input::ClosePort { port } => self.close_port(port),
@@ -225,7 +227,7 @@ impl Router {
         paid
     }
 
-    /// Notes a verified message's arrival and lays its author's scent. `None`: it is stale or says nothing new, so nothing comes of it; a
+    /// Notes a verified message's arrival and lays its author's scent. `None`: it is stale or there is no room, so nothing comes of it; a
     /// later copy's hop is an alternative to the first.
     fn arrive(&mut self, hop: Hop, id: MessageId, stamp: Stamp, author: Address) -> Option<Arrival> {
         if !seen::is_fresh(stamp.minute, minute(self.now)) {
@@ -243,7 +245,7 @@ impl Router {
             }
             Arrival::Repeated => {
                 self.counters.drops.duplicate += 1;
-                return None;
+                return Some(arrival);
             }
             Arrival::Full => {
                 self.counters.drops.full += 1;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Address, ConnectionId, Instant, LinkId, MessageId, PortId, TrailKeys,
     keys::TrailEnd,
-    wire::{Frame, Seek, SeekMode, Signed, Trail, Verified},
+    wire::{Frame, Phase, Seek, SeekMode, Signed, Trail, Verified},
 };
 
 /// What a node remembers of a Seek for a minute.
@@ -34,17 +34,22 @@ pub(super) struct SeekEntry {
 
 impl Router {
     pub(super) fn on_seek(&mut self, hop: Hop, mode: SeekMode, message: Signed<Seek, Verified>) {
-        match self.arrive(hop, message.id(), message.stamp(), message.author()) {
-            Some(Arrival::First) => {}
-            Some(_) => return self.remember_copy(hop, message.id()),
-            None => return,
-        }
-        if !self.remember(hop, &message, None) {
+        let Some(arrival) = self.arrive(hop, message.id(), message.stamp(), message.author()) else {
+            return;
+        };
+        let first = arrival == Arrival::First;
+        if first && !self.remember(hop, &message, None) {
             return;
         }
-        // A flooded one goes on from its target as from anywhere; a directed one has arrived.
-        if !self.offer_to_owner(hop, &message) || mode != SeekMode::Directed {
-            self.pass_seek(hop, mode, message);
+        self.remember_copy(hop, message.id());
+        match mode {
+            // One that has reached its target goes no further.
+            SeekMode::Directed if first && !self.offer_to_owner(hop, &message) => self.direct_seek(hop, message),
+            SeekMode::Directed => {}
+            // A flooded one goes on from its target as from anywhere.
+            SeekMode::Flood(phase) if self.seeks.contains_key(&message.id()) => self.flood_seek(hop, phase, message),
+            // A late copy of one that is forgotten: no Trail would find its way back.
+            SeekMode::Flood(_) => {}
         }
     }
 
@@ -85,34 +90,35 @@ impl Router {
         }
     }
 
-    /// Sends a Seek on: along scent, or to everybody.
-    pub(super) fn pass_seek(&mut self, hop: Hop, mode: SeekMode, message: Signed<Seek, Verified>) {
-        match mode {
-            SeekMode::Directed => {
-                let random = self.random();
-                let chosen = self.scent.choose(message.target(), random, |next| self.usable(next, hop));
-                let Some(Hop::Link(link)) = chosen else {
-                    self.counters.drops.no_scent += 1;
-                    return;
-                };
-                let id = message.id();
-                if let Some(entry) = self.seeks.get_mut(&id) {
-                    entry.chosen = chosen;
-                    self.timers.set(Timer::Seek(id), self.now.instant + SEEK_SILENCE);
-                }
-                self.counters.seeks.passed(hop, 1);
-                self.send(link, hop, Frame::Seek { mode, message });
-            }
-            SeekMode::Flood(phase) => {
-                let Some(phase) = self.coin.next_phase(phase, message.id()) else {
-                    return;
-                };
-                let links = self.all_links_but(hop);
-                self.counters.seeks.passed(hop, links.len() as u64);
-                for link in links {
-                    self.send(link, hop, Frame::Seek { mode: SeekMode::Flood(phase), message: message.clone() });
-                }
-            }
+    /// Sends a Seek on along scent.
+    pub(super) fn direct_seek(&mut self, hop: Hop, message: Signed<Seek, Verified>) {
+        let random = self.random();
+        let chosen = self.scent.choose(message.target(), random, |next| self.usable(next, hop));
+        let Some(Hop::Link(link)) = chosen else {
+            self.counters.drops.no_scent += 1;
+            return;
+        };
+        let id = message.id();
+        if let Some(entry) = self.seeks.get_mut(&id) {
+            entry.chosen = chosen;
+            self.timers.set(Timer::Seek(id), self.now.instant + SEEK_SILENCE);
+        }
+        self.counters.seeks.passed(hop, 1);
+        self.send(link, hop, Frame::Seek { mode: SeekMode::Directed, message });
+    }
+
+    /// Lets a local owner hear a flooded Seek and sends it on to everybody, as far as it goes.
+    pub(super) fn flood_seek(&mut self, hop: Hop, phase: Phase, message: Signed<Seek, Verified>) {
+        let (id, stamp) = (message.id(), message.stamp());
+        let Some(spread) = self.spread(hop, phase, id, stamp, &message.target().0) else {
+            return;
+        };
+        if spread.heard {
+            self.offer_to_owner(hop, &message);
+        }
+        self.counters.seeks.passed(hop, spread.to.len() as u64);
+        for (link, phase) in spread.to {
+            self.send(link, hop, Frame::Seek { mode: SeekMode::Flood(phase), message: message.clone() });
         }
     }
 

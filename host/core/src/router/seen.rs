@@ -6,7 +6,7 @@ use super::{
     hash::Keyed,
     limits::{MAX_SEEN, MAX_SEEN_PER_HOP, SCENT_RANKS, STAMP_MINUTES},
 };
-use crate::MessageId;
+use crate::{MessageId, wire::Phase};
 
 /// A link's or port's number in this router, never reused; shorter than a [`Hop`](super::Hop).
 pub(crate) type HopNumber = u32;
@@ -18,7 +18,7 @@ pub(crate) enum Arrival {
     First,
     /// One more, through another hop than before: the how manieth copy (1 and up).
     Copy(u8),
-    /// One that says nothing new.
+    /// One through a hop that it came by before, or after so many others that it adds no scent.
     Repeated,
     /// There is no room to remember it, so nothing may be made of it.
     Full,
@@ -36,6 +36,20 @@ struct Known {
     /// The first hops that it came by, the very first being charged.
     by: [HopNumber; SCENT_RANKS],
     arrivals: u8,
+    /// What was done with it, if it is flooded.
+    done: Act,
+    heard: bool,
+}
+
+/// What is to be done with a flooded message, in the order in which it can come to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Act {
+    /// Nothing that was not done before.
+    Nothing,
+    /// Pass it on as the end of a flood.
+    End,
+    /// Pass it on in earnest.
+    Spread,
 }
 
 /// Whether a stamp of minute `stamp` is accepted in minute `now`.
@@ -68,10 +82,33 @@ impl Seen {
         let ids = self.minutes.entry(minute).or_insert_with(|| HashMap::with_hasher(self.keyed.clone()));
         let mut by = [0; SCENT_RANKS];
         by[0] = hop;
-        ids.insert(id, Known { by, arrivals: 1 });
+        ids.insert(id, Known { by, arrivals: 1, done: Act::Nothing, heard: false });
         *self.held.entry(hop).or_default() += 1;
         self.total += 1;
         Arrival::First
+    }
+
+    /// What to do with a flooded message that has arrived in this phase: to pass it on once, and once more if it was at its end before and
+    /// now is not.
+    pub(crate) fn act(&mut self, id: MessageId, minute: u32, phase: Phase) -> Act {
+        let Some(known) = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id)) else {
+            return Act::Nothing;
+        };
+        let act = match phase {
+            Phase::Hidden | Phase::Counted(_) => Act::Spread,
+            Phase::Ending | Phase::Tail(_) => Act::End,
+        };
+        if act <= known.done {
+            return Act::Nothing;
+        }
+        known.done = act;
+        act
+    }
+
+    /// Whether a message is heard for the first time: the next time it is not.
+    pub(crate) fn hear(&mut self, id: MessageId, minute: u32) -> bool {
+        let known = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id));
+        known.is_some_and(|known| !core::mem::replace(&mut known.heard, true))
     }
 
     /// Forgets what is refused by its stamp from now on.
@@ -140,6 +177,21 @@ mod tests {
         assert_eq!(seen.arrive(id(1), 100, 8), Arrival::Repeated);
         assert_eq!(seen.arrive(id(1), 100, 10), Arrival::Copy(3));
         assert_eq!(seen.arrive(id(1), 100, 11), Arrival::Repeated);
+    }
+
+    #[test]
+    fn what_came_at_its_end_is_passed_on_once_more_in_earnest_and_heard_once() {
+        let mut seen = seen();
+        seen.arrive(id(1), 100, 7);
+        assert_eq!(seen.act(id(1), 100, Phase::Tail(2)), Act::End);
+        assert_eq!(seen.act(id(1), 100, Phase::Ending), Act::Nothing);
+        assert_eq!(seen.act(id(1), 100, Phase::Counted(3)), Act::Spread);
+        assert!(seen.hear(id(1), 100));
+        for phase in [Phase::Hidden, Phase::Counted(1), Phase::Ending, Phase::Tail(1)] {
+            assert_eq!(seen.act(id(1), 100, phase), Act::Nothing);
+        }
+        assert!(!seen.hear(id(1), 100));
+        assert_eq!(seen.act(id(2), 100, Phase::Hidden), Act::Nothing, "it never arrived");
     }
 
     #[test]

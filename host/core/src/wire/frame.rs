@@ -59,20 +59,45 @@ impl Ecn {
 pub enum Phase {
     /// Nothing is counted yet, so that nobody can tell the first sender by a count.
     Hidden,
-    /// It was passed on this often since the counter started (1 and up).
+    /// It was passed on this often since the counter started, 1 to [`Phase::MOST`].
     Counted(u8),
+    /// The count is over: it goes to few.
+    Ending,
+    /// Nobody hears it: it goes on for so many hops, 1 to [`Phase::MOST`], to hide who got the message itself.
+    Tail(u8),
 }
 
 impl Phase {
+    /// The highest count that a header can say.
+    pub const MOST: u8 = 63;
+
+    const ENDING: u8 = Self::MOST + 1;
+    const FIRST_TAIL: u8 = Self::ENDING + 1;
+    const LAST_TAIL: u8 = Self::ENDING + Self::MOST;
+
     const fn byte(self) -> u8 {
         match self {
             Self::Hidden => 0,
-            Self::Counted(hops) => hops,
+            Self::Counted(hops) => {
+                if hops < Self::MOST {
+                    hops
+                } else {
+                    Self::MOST
+                }
+            }
+            Self::Ending => Self::ENDING,
+            Self::Tail(hops) => Self::ENDING + if hops < Self::MOST { hops } else { Self::MOST },
         }
     }
 
-    const fn from_byte(byte: u8) -> Self {
-        if byte == 0 { Self::Hidden } else { Self::Counted(byte) }
+    const fn from_byte(byte: u8) -> Result<Self, DecodeError> {
+        Ok(match byte {
+            0 => Self::Hidden,
+            1..=Self::MOST => Self::Counted(byte),
+            Self::ENDING => Self::Ending,
+            Self::FIRST_TAIL..=Self::LAST_TAIL => Self::Tail(byte - Self::ENDING),
+            _ => return Err(DecodeError::Field),
+        })
     }
 }
 
@@ -159,11 +184,11 @@ pub fn decode_frame(mut bytes: Bytes) -> Result<Decoded, DecodeError> {
     }
     let kind = bytes.try_get_u8().map_err(|_| DecodeError::TooShort)?;
     Ok(Decoded::Frame(match kind {
-        kind::FLOOD => Frame::Flood { phase: Phase::from_byte(byte(&mut bytes)?), message: Signed::read(bytes)? },
+        kind::FLOOD => Frame::Flood { phase: Phase::from_byte(byte(&mut bytes)?)?, message: Signed::read(bytes)? },
         kind::SEEK => {
             let mode = match byte(&mut bytes)? {
                 0 => SeekMode::Directed,
-                flooded => SeekMode::Flood(Phase::from_byte(flooded - 1)),
+                flooded => SeekMode::Flood(Phase::from_byte(flooded - 1)?),
             };
             Frame::Seek { mode, message: Signed::read(bytes)? }
         }
@@ -281,7 +306,7 @@ impl<S> Frame<S> {
                 out.put_u8(kind::SEEK);
                 out.put_u8(match mode {
                     SeekMode::Directed => 0,
-                    SeekMode::Flood(phase) => phase.byte().saturating_add(1),
+                    SeekMode::Flood(phase) => 1 + phase.byte(),
                 });
             }
             Self::Trail { label, .. } => put_label(out, kind::TRAIL, *label),

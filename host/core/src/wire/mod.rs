@@ -7,7 +7,7 @@
 //!
 //! | kind | header | then |
 //! | --- | --- | --- |
-//! | 1 Flood | phase: 0 hidden, else the count | signed: topic 16, body |
+//! | 1 Flood | phase: 0 hidden, 1 to 63 the count, 64 ending, 65 to 127 a tail of 1 to 63 hops | signed: topic 16, body |
 //! | 2 Seek | 0 directed, else 1 + phase | signed: target 32, X25519 share 32 |
 //! | 3 Trail | label 8 | signed: Seek id 16, X25519 share 32 |
 //! | 4 Keep | label 8 | signed: Seek id 16, number 4, received 8, sent 8 |

@@ -25,6 +25,15 @@ fn stamp() -> impl Strategy<Value = Stamp> {
     any::<(u32, u64)>().prop_map(|(minute, random)| Stamp { minute, random })
 }
 
+fn phase() -> impl Strategy<Value = Phase> {
+    prop_oneof![
+        Just(Phase::Hidden),
+        (1..=Phase::MOST).prop_map(Phase::Counted),
+        Just(Phase::Ending),
+        (1..=Phase::MOST).prop_map(Phase::Tail),
+    ]
+}
+
 fn body(longest: usize) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![prop::collection::vec(any::<u8>(), 0..64), Just(vec![7; longest])]
 }
@@ -33,10 +42,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
-    fn floods(seed: [u8; 32], stamp in stamp(), topic: [u8; 16], body in body(MAX_FLOOD_BODY), hops in 0..=255u8) {
+    fn floods(seed: [u8; 32], stamp in stamp(), topic: [u8; 16], body in body(MAX_FLOOD_BODY), phase in phase()) {
         let key = IdentityKey::from_seed(&seed);
         let message = Signed::<Flood, _>::sign(NETWORK, &key, stamp, Topic(topic), &body).expect("it fits");
-        let phase = if hops == 0 { Phase::Hidden } else { Phase::Counted(hops) };
         let frame = Frame::Flood { phase, message };
         let Frame::Flood { phase: again, message } = travel(&frame) else { panic!("another kind") };
         prop_assert_eq!(again, phase);
@@ -53,10 +61,9 @@ proptest! {
     }
 
     #[test]
-    fn seeks_and_trails(seed: [u8; 32], stamp in stamp(), target: [u8; 32], id: [u8; 16], label: u64, hops in 0..=254u8) {
+    fn seeks_and_trails(seed: [u8; 32], stamp in stamp(), target: [u8; 32], id: [u8; 16], label: u64, phase in phase()) {
         let key = IdentityKey::from_seed(&seed);
         let share = key.address().0.map(|byte| byte | 2);
-        let phase = if hops == 0 { Phase::Hidden } else { Phase::Counted(hops) };
         for mode in [SeekMode::Directed, SeekMode::Flood(phase)] {
             let message = Signed::<Seek, _>::sign(NETWORK, &key, stamp, Address(target), &share).expect("not weak");
             let Frame::Seek { mode: again, message } = travel(&Frame::Seek { mode, message }) else {

@@ -7,7 +7,7 @@ use mute_core::{
     wire::{Decoded, Frame, Phase, SeekMode, decode_frame},
 };
 
-use crate::lone::{Lone, OWN, closed, data, flooded, key};
+use crate::lone::{Lone, OWN, closed, data, flooded, key, link_up};
 use crate::network::{NETWORK, PORT};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -122,15 +122,10 @@ fn a_replayed_message_lays_no_scent_a_second_time_nor_after_a_restart() {
     // A router that starts later has seen nothing, but knows when it started.
     let mut again = Lone::new(3);
     again.clock = MINUTE;
-    let config = mute_core::RouterConfig {
-        network: NETWORK,
-        seed: [3; 32],
-        secret: [2; 32],
-        no_route_after: crate::network::NO_ROUTE_AFTER,
-    };
+    let config = mute_core::RouterConfig::new(NETWORK, [3; 32], [2; 32]);
     again.router = mute_core::Router::new(config, again.now());
     for link in 0..3 {
-        again.input(Input::LinkUp { link: LinkId(link), initiator: false });
+        again.input(link_up(link));
     }
     for frame in &frames {
         again.frame(0, frame.clone());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mute_core::{
-    Address, Close, Counters, Ecn, Event, Hop, IdentityKey, Input, Instant, Label, LinkId, MessageId, Now, Output,
-    PortId, Router, RouterConfig, Violation,
+    Address, Close, Counters, Ecn, Event, Hop, IdentityKey, Input, Instant, Label, LinkId, MessageId, NeighbourId, Now,
+    Output, PortId, Router, RouterConfig, Violation,
     wire::{Flood, Frame, Keep, KeepReport, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified},
 };
 
@@ -52,23 +52,35 @@ pub(crate) fn key(seed: u8) -> IdentityKey {
     IdentityKey::from_seed(&[seed; 32])
 }
 
+/// A link that this node did not dial, to the neighbour of the same number.
+pub(crate) fn link_up(link: u64) -> Input {
+    Input::LinkUp { link: LinkId(link), neighbour: NeighbourId(link), initiator: false }
+}
+
 /// The identity of the router's own port.
 pub(crate) const OWN: u8 = 200;
 
 impl Lone {
     /// A router with these links, none of which it dialled, and a listening port.
     pub(crate) fn new(links: u64) -> Self {
-        let mut lone = Self::bare();
+        Self::configured(links, |_| {})
+    }
+
+    /// The same, made with other than the defaults.
+    pub(crate) fn configured(links: u64, configure: impl Fn(&mut RouterConfig)) -> Self {
+        let mut lone = Self::bare(configure);
         for link in 0..links {
-            lone.input(Input::LinkUp { link: LinkId(link), initiator: false });
+            lone.input(link_up(link));
         }
         lone.input(Input::OpenPort { port: PORT, key: key(OWN) });
         lone.input(Input::Listen { port: PORT, listening: true });
         lone
     }
 
-    fn bare() -> Self {
-        let config = RouterConfig { network: NETWORK, seed: [1; 32], secret: [2; 32], no_route_after: NO_ROUTE_AFTER };
+    fn bare(configure: impl Fn(&mut RouterConfig)) -> Self {
+        let mut config =
+            RouterConfig { no_route_after: NO_ROUTE_AFTER, ..RouterConfig::new(NETWORK, [1; 32], [2; 32]) };
+        configure(&mut config);
         let now = Now { instant: Instant::from_origin(Duration::ZERO), unix_s: START_UNIX_S };
         Self { router: Router::new(config, now), clock: Duration::ZERO, random: 0 }
     }

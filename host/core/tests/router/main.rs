@@ -1,6 +1,7 @@
 //! The router as a whole: networks of real routers on a virtual clock, and one router among neighbours that lie.
 
 mod ends;
+mod floods;
 mod hostile;
 mod letters;
 mod life;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mute_core::{
-    Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, LinkId, NetworkId, Now, Output, PortId,
-    Role, Router, RouterConfig, TrailId,
+    Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, LinkId, NeighbourId, NetworkId, Now,
+    Output, PortId, Role, Router, RouterConfig, TrailId,
     wire::{Decoded, Frame, FrameReader, Verified, decode_frame},
 };
 
@@ -77,8 +77,10 @@ impl Network {
         let mut seed = [self.seed; 32];
         seed[0] = node as u8;
         seed[1] = self.clock.as_secs() as u8;
-        let config =
-            RouterConfig { network: NETWORK, seed, secret: [node as u8 ^ 0x55; 32], no_route_after: NO_ROUTE_AFTER };
+        let config = RouterConfig {
+            no_route_after: NO_ROUTE_AFTER,
+            ..RouterConfig::new(NETWORK, seed, [node as u8 ^ 0x55; 32])
+        };
         self.nodes[node] = Some(Router::new(config, self.now()));
         self.input(node, Input::OpenPort { port: PORT, key: identity(node) });
         self.input(node, Input::Listen { port: PORT, listening: true });
@@ -118,8 +120,8 @@ impl Network {
         let (to_b, to_a) = (LinkId(self.number()), LinkId(self.number()));
         self.wires.insert((a, to_b), (b, to_a));
         self.wires.insert((b, to_a), (a, to_b));
-        self.input(a, Input::LinkUp { link: to_b, initiator: true });
-        self.input(b, Input::LinkUp { link: to_a, initiator: false });
+        self.input(a, Input::LinkUp { link: to_b, neighbour: NeighbourId(b as u64), initiator: true });
+        self.input(b, Input::LinkUp { link: to_a, neighbour: NeighbourId(a as u64), initiator: false });
     }
 
     /// A node vanishes: its neighbours' links go down.

@@ -1,0 +1,271 @@
+//! Where a flood ends: the coins that a node throws once and for ever.
+//!
+//! A flood has three phases. *Hidden*: nothing is counted, and each node's coin decides whether counting starts. *Counted*:
+//! a constant number of hops. Then an *end*, which must not tell a neighbour that puts in a question with a high count that whoever answers
+//! can only be the node it asked (CVE-2005-4726 in the original MUTE). Three ends are here, to be compared ([`FloodEnd`]).
+
+use std::cmp::Reverse;
+
+use super::limits::{COUNTED_HOPS, FADE_FROM, FADE_TO, TAIL_HOPS};
+use crate::{LinkId, MessageId, NeighbourId, wire::Phase};
+
+/// How floods end.
+///
+/// What a neighbour can learn by probing the end is bounded from below for every one of them: of the nodes that hear a question which it put
+/// in, the one that it asked is the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FloodEnd {
+    /// As in MUTE 0.5. Each node has a number, the same for all messages (none for three nodes in four): it passes an ended flood to so many
+    /// of its neighbours, always the same, and to hide how many, a short tail that nobody hears to all the others. A node whose
+    /// number is none hears nothing either. Since the numbers are fixed, repeated questions teach nothing; but a question that everybody
+    /// answers teaches a neighbour how many lie behind.
+    #[default]
+    DropTree,
+    /// Whoever gets an ended flood hears it, and passes it to each neighbour by a coin of (question, neighbour), to three in four altogether
+    /// on average: four nodes hear what is put in at the end. A question repeated falls on the same coins.
+    KeyedStop,
+    /// No edge at all: from the fifth counted hop to the twelfth ever fewer nodes hear a question, each up to a count of its own for each
+    /// question, and all pass it on. Costs the most where a network is larger than a flood, and nothing where it is smaller.
+    Fading,
+}
+
+/// What becomes of a flooded message at a node.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Spread {
+    /// Whether the node's identities hear it.
+    pub(super) heard: bool,
+    /// To whom it goes on, and how.
+    pub(super) to: Vec<(LinkId, Phase)>,
+}
+
+/// What is asked, whoever asks: a hash of a Flood's topic and body, or a Seek's target. Keying a coin with it makes it fall the same way
+/// when the question is repeated in another message.
+pub(super) type Question = [u8; 32];
+
+/// Coins that fall the same way for the same message, question or neighbour, over restarts.
+pub(super) struct Horizon {
+    key: [u8; 32],
+    end: FloodEnd,
+    /// The drop tree's number.
+    branches: u32,
+}
+
+impl Horizon {
+    pub(super) fn new(secret: &[u8; 32], end: FloodEnd) -> Self {
+        let key = blake3::derive_key("mute/1 flood coin", secret);
+        let mut horizon = Self { key, end, branches: 0 };
+        let number = horizon.coin(b"branches", &[], &[]);
+        // None three times in four, else i with 1/2^i.
+        horizon.branches = if number >> 62 != 0 { 0 } else { 1 + (number << 2).leading_zeros() };
+        horizon
+    }
+
+    /// What becomes of a flooded message that came in `phase`. `others`: the links but the one that it came by.
+    pub(super) fn spread(
+        &self,
+        phase: Phase,
+        id: MessageId,
+        question: &Question,
+        others: &[(LinkId, NeighbourId)],
+    ) -> Spread {
+        let all = |heard, phase| Spread { heard, to: others.iter().map(|(link, _)| (*link, phase)).collect() };
+        match phase {
+            Phase::Hidden if self.stays_hidden(id) => all(true, Phase::Hidden),
+            Phase::Hidden => all(true, Phase::Counted(1)),
+            Phase::Counted(hops) if self.end == FloodEnd::Fading => {
+                let heard = hops < self.fades_at(question);
+                if hops < FADE_TO { all(heard, Phase::Counted(hops + 1)) } else { Spread { heard, to: Vec::new() } }
+            }
+            Phase::Counted(hops) if hops < COUNTED_HOPS => all(true, Phase::Counted(hops + 1)),
+            Phase::Counted(_) => all(true, Phase::Ending),
+            Phase::Ending => match self.end {
+                FloodEnd::DropTree => self.branch(others),
+                FloodEnd::KeyedStop => self.stop(question, others),
+                FloodEnd::Fading => Spread { heard: false, to: Vec::new() },
+            },
+            Phase::Tail(hops) if hops > 1 => all(false, Phase::Tail(hops.min(TAIL_HOPS) - 1)),
+            Phase::Tail(_) => Spread { heard: false, to: Vec::new() },
+        }
+    }
+
+    /// Whether a hidden flood goes on hidden from here: two times in three, which makes two hidden hops on average.
+    fn stays_hidden(&self, id: MessageId) -> bool {
+        let hash = blake3::keyed_hash(&self.key, &id.0);
+        hash.as_bytes().first_chunk().is_some_and(|coin| u64::from_be_bytes(*coin) % 3 != 0)
+    }
+
+    /// The drop tree: the first few neighbours, in an order that never changes, get the message, the rest a tail.
+    fn branch(&self, others: &[(LinkId, NeighbourId)]) -> Spread {
+        let mut order: Vec<_> = others
+            .iter()
+            .map(|(link, neighbour)| (Reverse(self.coin(b"order", &neighbour.0.to_be_bytes(), &[])), *link))
+            .collect();
+        order.sort_unstable();
+        let branches = usize::try_from(self.branches).unwrap_or(usize::MAX);
+        let phase = |place| if place < branches { Phase::Ending } else { Phase::Tail(TAIL_HOPS) };
+        let to = order.into_iter().enumerate().map(|(place, (_, link))| (link, phase(place))).collect();
+        Spread { heard: branches > 0, to }
+    }
+
+    /// The keyed stop: to each neighbour by a coin, to three in four on average however many there are.
+    fn stop(&self, question: &Question, others: &[(LinkId, NeighbourId)]) -> Spread {
+        let sides = 4 * others.len().max(1) as u64;
+        let falls = |neighbour: &NeighbourId| self.coin(b"stop", question, &neighbour.0.to_be_bytes()) % sides < 3;
+        let to = others.iter().filter(|(_, neighbour)| falls(neighbour)).map(|(link, _)| (*link, Phase::Ending));
+        Spread { heard: true, to: to.collect() }
+    }
+
+    /// The count from which on this node does not hear a question.
+    fn fades_at(&self, question: &Question) -> u8 {
+        let span = u64::from(FADE_TO - FADE_FROM);
+        FADE_FROM + 1 + (self.coin(b"fade", question, &[]) % span) as u8
+    }
+
+    fn coin(&self, purpose: &[u8], first: &[u8], second: &[u8]) -> u64 {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        // No purpose is another's beginning, and each has arguments of fixed lengths; a message's id alone is the hidden phase's.
+        hasher.update(purpose).update(first).update(second);
+        hasher.finalize().as_bytes().first_chunk().map_or(0, |coin| u64::from_be_bytes(*coin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHERS: [(LinkId, NeighbourId); 8] = {
+        let mut others = [(LinkId(0), NeighbourId(0)); 8];
+        let mut n = 0;
+        while n < 8 {
+            others[n] = (LinkId(n as u64), NeighbourId(100 + n as u64));
+            n += 1;
+        }
+        others
+    };
+
+    fn horizon(node: u32, end: FloodEnd) -> Horizon {
+        Horizon::new(blake3::hash(&node.to_be_bytes()).as_bytes(), end)
+    }
+
+    fn question(number: u32) -> Question {
+        *blake3::hash(&number.to_be_bytes()).as_bytes()
+    }
+
+    fn id(number: u32) -> MessageId {
+        MessageId(question(number)[..16].try_into().expect("16 bytes"))
+    }
+
+    fn count(spread: &Spread, phase: Phase) -> usize {
+        spread.to.iter().filter(|(_, at)| *at == phase).count()
+    }
+
+    #[test]
+    fn two_hidden_hops_on_average_then_a_constant_number() {
+        let nodes: Vec<Horizon> = (0..64).map(|node| horizon(node, FloodEnd::DropTree)).collect();
+        let (mut hidden, floods) = (0u32, 20_000u32);
+        for flood in 0..floods {
+            let (mut phase, mut counted) = (Phase::Hidden, 0);
+            for node in nodes.iter().cycle() {
+                phase = node.spread(phase, id(flood), &question(0), &OTHERS[..1]).to[0].1;
+                match phase {
+                    Phase::Hidden => hidden += 1,
+                    Phase::Counted(_) => counted += 1,
+                    Phase::Ending | Phase::Tail(_) => break,
+                }
+            }
+            assert_eq!(counted, COUNTED_HOPS);
+        }
+        let mean = f64::from(hidden) / f64::from(floods);
+        assert!((1.9..2.1).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn coins_fall_the_same_way_for_the_same_message_and_differ_between_nodes() {
+        let falls = |node| {
+            let horizon = horizon(node, FloodEnd::DropTree);
+            (0..=255).map(|n| horizon.stays_hidden(MessageId([n; 16]))).collect::<Vec<_>>()
+        };
+        assert_eq!(falls(1), falls(1));
+        assert_ne!(falls(1), falls(2));
+    }
+
+    #[test]
+    fn the_drop_trees_number_follows_its_law_and_its_branches_never_change() {
+        let mut numbers = [0u32; 4];
+        for node in 0..8_000 {
+            let horizon = horizon(node, FloodEnd::DropTree);
+            let spread = horizon.spread(Phase::Ending, id(0), &question(0), &OTHERS);
+            let branches = count(&spread, Phase::Ending);
+            assert_eq!(branches + count(&spread, Phase::Tail(TAIL_HOPS)), OTHERS.len(), "the rest get a tail");
+            assert_eq!(spread.heard, branches > 0);
+            assert_eq!(spread, horizon.spread(Phase::Ending, id(node), &question(node), &OTHERS));
+            numbers[branches.min(3)] += 1;
+        }
+        for (number, expected) in numbers.iter().zip([6000, 1000, 500, 500]) {
+            assert!(number.abs_diff(expected) < 4 * 45, "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_comes_back_under_another_name_keeps_its_place_in_the_tree() {
+        let branching = (0..).map(|node| horizon(node, FloodEnd::DropTree)).find(|node| node.branches == 2);
+        let spread =
+            |others: &[_]| branching.as_ref().map(|node| node.spread(Phase::Ending, id(0), &question(0), others));
+        let chosen = |spread: Option<Spread>, base: u64| -> Vec<u64> {
+            let to = spread.map(|spread| spread.to).unwrap_or_default();
+            let mut chosen: Vec<u64> =
+                to.iter().filter(|(_, phase)| *phase == Phase::Ending).map(|(link, _)| link.0 - base).collect();
+            chosen.sort_unstable();
+            chosen
+        };
+        let later = OTHERS.map(|(link, neighbour)| (LinkId(link.0 + 50), neighbour));
+        let before = chosen(spread(&OTHERS), 0);
+        assert_eq!((before.len(), &before), (2, &chosen(spread(&later), 50)));
+    }
+
+    #[test]
+    fn tails_are_short_and_nobody_hears_them() {
+        let node = horizon(1, FloodEnd::DropTree);
+        let first = node.spread(Phase::Tail(255), id(0), &question(0), &OTHERS);
+        assert_eq!((first.heard, count(&first, Phase::Tail(TAIL_HOPS - 1))), (false, 8), "whatever a neighbour claims");
+        let last = node.spread(Phase::Tail(1), id(0), &question(0), &OTHERS);
+        assert_eq!(last, Spread { heard: false, to: Vec::new() });
+    }
+
+    #[test]
+    fn the_keyed_stop_passes_on_three_in_four_and_the_same_for_the_same_question() {
+        let node = horizon(1, FloodEnd::KeyedStop);
+        for degree in [1, 3, 8] {
+            let passed: usize = (0..8_000)
+                .map(|n| {
+                    let spread = node.spread(Phase::Ending, id(n), &question(n), &OTHERS[..degree]);
+                    assert!(spread.heard);
+                    assert_eq!(spread, node.spread(Phase::Ending, id(n + 1), &question(n), &OTHERS[..degree]));
+                    count(&spread, Phase::Ending)
+                })
+                .sum();
+            assert!(passed.abs_diff(6_000) < 4 * 80, "{passed} of 6,000 at {degree}");
+        }
+        let of = |node, question| horizon(node, FloodEnd::KeyedStop).spread(Phase::Ending, id(0), &question, &OTHERS);
+        assert!((0..50).any(|n| of(1, question(n)) != of(1, question(n + 1))));
+    }
+
+    #[test]
+    fn fading_has_no_edge() {
+        let nodes: Vec<Horizon> = (0..8_000).map(|node| horizon(node, FloodEnd::Fading)).collect();
+        let mut before = nodes.len();
+        for hops in 1..=FADE_TO {
+            let spreads = nodes.iter().map(|node| node.spread(Phase::Counted(hops), id(0), &question(7), &OTHERS));
+            let heard = spreads
+                .map(|spread| {
+                    assert_eq!(spread.to.len(), if hops < FADE_TO { 8 } else { 0 });
+                    usize::from(spread.heard)
+                })
+                .sum::<usize>();
+            let step = if hops > FADE_FROM { nodes.len() / usize::from(FADE_TO - FADE_FROM) } else { 0 };
+            assert!((before - heard).abs_diff(step) < 4 * 32, "{heard} at {hops}, {before} before");
+            before = heard;
+        }
+        assert_eq!(before, 0);
+    }
+}
