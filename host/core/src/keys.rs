@@ -6,31 +6,113 @@ use sha2::Sha256;
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+#[cfg(feature = "simulation")]
+use crate::stub;
 use crate::{Address, MessageId};
 
 /// The Ed25519 secret behind an address. On the heap, so that moving it leaves no copies of the secret behind.
 #[derive(Clone)]
-pub struct IdentityKey(Box<SigningKey>);
+pub struct IdentityKey(SecretKey);
+
+#[derive(Clone)]
+enum SecretKey {
+    Ed25519(Box<SigningKey>),
+    /// A simulator's stand-in, which nobody real believes.
+    #[cfg(feature = "simulation")]
+    Stub(Box<stub::Key>),
+}
 
 impl IdentityKey {
     /// The key with this 32-byte seed.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(Box::new(SigningKey::from_bytes(seed)))
+        Self(SecretKey::Ed25519(Box::new(SigningKey::from_bytes(seed))))
+    }
+
+    /// A stand-in that costs a hash instead of a multiplication on the curve, for a router of `Router::simulated`.
+    #[cfg(feature = "simulation")]
+    pub fn stub_from_seed(seed: &[u8; 32]) -> Self {
+        Self(SecretKey::Stub(Box::new(stub::Key::new(seed))))
     }
 
     /// The seed, to be stored where only its owner can read it.
     pub fn seed(&self) -> zeroize::Zeroizing<[u8; 32]> {
-        zeroize::Zeroizing::new(self.0.to_bytes())
+        zeroize::Zeroizing::new(match &self.0 {
+            SecretKey::Ed25519(key) => key.to_bytes(),
+            #[cfg(feature = "simulation")]
+            SecretKey::Stub(key) => key.seed,
+        })
     }
 
     /// The address that this key proves.
     pub fn address(&self) -> Address {
-        Address(self.0.verifying_key().to_bytes())
+        match &self.0 {
+            SecretKey::Ed25519(key) => Address(key.verifying_key().to_bytes()),
+            #[cfg(feature = "simulation")]
+            SecretKey::Stub(key) => key.address,
+        }
     }
 
     /// Signs `bytes`. Whatever is signed starts with a prefix of its own kind, so that no signature serves two ends.
     pub fn sign(&self, bytes: &[u8]) -> [u8; 64] {
-        self.0.sign(bytes).to_bytes()
+        match &self.0 {
+            SecretKey::Ed25519(key) => key.sign(bytes).to_bytes(),
+            #[cfg(feature = "simulation")]
+            SecretKey::Stub(key) => key.sign(bytes),
+        }
+    }
+}
+
+/// Which algorithms a router makes keys of. [`Crypto::Real`] is the only one there is unless the feature `simulation` is on, and
+/// the only one that [`Router::new`](crate::Router::new) takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Crypto {
+    /// Ed25519 and X25519.
+    #[default]
+    Real,
+    /// Hashes in their place, for simulations of many nodes. What a router decides depends on who signed what and whether that
+    /// holds, on ids and on lengths: keys, signatures and shares keep their lengths and stay distinct, so decisions stay the same
+    /// in law. (Not bit by bit: ids are hashes of what was signed, so other draws fall.)
+    #[cfg(feature = "simulation")]
+    Stub,
+}
+
+impl Crypto {
+    /// The identity key with this seed.
+    pub(crate) fn identity(self, seed: &[u8; 32]) -> IdentityKey {
+        match self {
+            Self::Real => IdentityKey::from_seed(seed),
+            #[cfg(feature = "simulation")]
+            Self::Stub => IdentityKey::stub_from_seed(seed),
+        }
+    }
+
+    /// The share of a trail's agreement with these random bytes.
+    pub(crate) fn share(self, bytes: [u8; 32]) -> ShareSecret {
+        match self {
+            Self::Real => ShareSecret::X25519(StaticSecret::from(bytes)),
+            #[cfg(feature = "simulation")]
+            Self::Stub => ShareSecret::Stub(stub::share(&bytes)),
+        }
+    }
+}
+
+/// One end's secret of a trail's agreement.
+pub(crate) enum ShareSecret {
+    /// The real one.
+    X25519(StaticSecret),
+    /// A simulator's: it is its own public share.
+    #[cfg(feature = "simulation")]
+    Stub([u8; 32]),
+}
+
+impl ShareSecret {
+    /// What the other end is told.
+    pub(crate) fn public(&self) -> [u8; 32] {
+        match self {
+            Self::X25519(secret) => PublicKey::from(secret).to_bytes(),
+            #[cfg(feature = "simulation")]
+            Self::Stub(share) => *share,
+        }
     }
 }
 
@@ -69,12 +151,17 @@ impl TrailKeys {
     /// What Seek `seek` and Trail `trail` agreed on, at one of their ends: HKDF-SHA-256 of the X25519 agreement, salt = Seek
     /// id, info = Trail id ‖ purpose. `None` if the other's share is of small order.
     pub(crate) fn agree(
-        secret: &StaticSecret,
+        secret: &ShareSecret,
         share: &[u8; 32],
         seek: MessageId,
         trail: MessageId,
         end: TrailEnd,
     ) -> Option<Self> {
+        let secret = match secret {
+            ShareSecret::X25519(secret) => secret,
+            #[cfg(feature = "simulation")]
+            ShareSecret::Stub(secret) => return Some(stub::agree(secret, share, trail, end)),
+        };
         let shared = secret.diffie_hellman(&PublicKey::from(*share));
         if !shared.was_contributory() {
             return None;
@@ -113,10 +200,10 @@ mod tests {
     use super::*;
 
     fn ends() -> (TrailKeys, TrailKeys) {
-        let (ours, theirs) = (StaticSecret::from([1; 32]), StaticSecret::from([2; 32]));
+        let (ours, theirs) = (Crypto::Real.share([1; 32]), Crypto::Real.share([2; 32]));
         let (seek, trail) = (MessageId([3; 16]), MessageId([4; 16]));
-        let agree = |secret, share: &StaticSecret, end| {
-            TrailKeys::agree(secret, PublicKey::from(share).as_bytes(), seek, trail, end).expect("shares are honest")
+        let agree = |secret, share: &ShareSecret, end| {
+            TrailKeys::agree(secret, &share.public(), seek, trail, end).expect("shares are honest")
         };
         (agree(&ours, &theirs, TrailEnd::Seeker), agree(&theirs, &ours, TrailEnd::Owner))
     }
@@ -136,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_share_of_small_order_agrees_on_nothing() {
-        let secret = StaticSecret::from([1; 32]);
+        let secret = Crypto::Real.share([1; 32]);
         let id = MessageId([0; 16]);
         assert!(TrailKeys::agree(&secret, &[0; 32], id, id, TrailEnd::Owner).is_none());
     }

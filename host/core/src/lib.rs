@@ -60,6 +60,8 @@ pub mod fuzzing;
 mod id;
 mod keys;
 mod router;
+#[cfg(feature = "simulation")]
+mod stub;
 mod succession;
 mod time;
 pub mod wire;

@@ -1,7 +1,5 @@
 //! Connections: what a port wants, kept up by seeking, renewing and seeking again.
 
-use x25519_dalek::{PublicKey, StaticSecret};
-
 use super::{
     Arrival, Close, Event, Hop, Role, Router,
     data::End,
@@ -14,7 +12,7 @@ use super::{
 };
 use crate::{
     Address, ConnectionId, IdentityKey, Instant, MessageId, PortId, TrailId, TrailKeys,
-    keys::TrailEnd,
+    keys::{ShareSecret, TrailEnd},
     wire::{Frame, Phase, Seek, SeekMode, Signed, Trail, Verified},
 };
 
@@ -40,7 +38,7 @@ pub(super) struct Connection {
 /// A Seek whose Trail is welcome.
 struct PendingSeek {
     id: MessageId,
-    secret: StaticSecret,
+    secret: ShareSecret,
     /// The key of the day, which signs this end's Keeps.
     key: IdentityKey,
     expires: Instant,
@@ -155,7 +153,7 @@ impl Router {
             return;
         };
         let (secret, stamp) = (self.share_secret(), self.stamp());
-        let share = PublicKey::from(&secret).to_bytes();
+        let share = secret.public();
         let Ok(message) = Signed::<Seek, Verified>::sign(self.network, &key, stamp, target, &share) else {
             return;
         };
@@ -189,7 +187,7 @@ impl Router {
         hasher.update(&target.0);
         hasher.update(&(self.now.unix_s / (24 * 60 * 60)).to_be_bytes());
         let seed = zeroize::Zeroizing::new(*hasher.finalize().as_bytes());
-        Some(IdentityKey::from_seed(&seed))
+        Some(self.crypto.identity(&seed))
     }
 
     /// The wait after a try, doubled each time, a quarter more or less by chance.

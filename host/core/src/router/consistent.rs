@@ -1,4 +1,4 @@
-//! What is always true of a router, checked by tests and fuzzers.
+//! What is always true of a router, checked by tests, fuzzers and the simulator.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,10 @@ use super::{
 
 impl Router {
     /// Panics if the tables contradict each other or hold more than they may.
-    pub(crate) fn assert_consistent(&self) {
+    ///
+    /// # Panics
+    /// They do.
+    pub fn assert_consistent(&self) {
         self.assert_bounds();
         self.assert_bindings();
         self.assert_ports();

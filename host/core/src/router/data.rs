@@ -28,7 +28,7 @@ impl Route {
     }
 }
 
-#[cfg(feature = "fuzzing")]
+#[cfg(any(feature = "fuzzing", feature = "simulation"))]
 impl Route {
     pub(super) fn to(&self) -> Side {
         self.to
@@ -57,7 +57,7 @@ pub(super) struct End {
     pub(super) charged: Option<Hop>,
 }
 
-#[cfg(feature = "fuzzing")]
+#[cfg(any(feature = "fuzzing", feature = "simulation"))]
 impl End {
     pub(super) fn may_send(&self) -> bool {
         self.may_send

@@ -46,6 +46,6 @@ impl Router {
             return Some((*port, None));
         }
         let reply = self.reply_keys.get(&to)?;
-        Some((reply.port, Some(IdentityKey::from_seed(&reply.seed))))
+        Some((reply.port, Some(self.crypto.identity(&reply.seed))))
     }
 }

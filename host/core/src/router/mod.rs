@@ -7,7 +7,7 @@
 mod api;
 mod budget;
 mod connections;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(feature = "fuzzing", feature = "simulation"))]
 mod consistent;
 mod counters;
 mod data;
@@ -34,6 +34,7 @@ pub use api::{Close, Event, Hop, Input, Output, Role, RouterConfig};
 pub use counters::{Counters, Drops, Gauges, Traffic};
 pub use horizon::FloodEnd;
 
+use crate::keys::Crypto;
 use crate::{
     Address, ConnectionId, IdentityKey, Instant, Label, LinkId, MessageId, NetworkId, Now, PortId, Topic, TrailId,
     wire::{Frame, Stamp, Verified},
@@ -59,6 +60,7 @@ use trails::{Binding, BindingId};
 pub struct Router {
     network: NetworkId,
     no_route_after: core::time::Duration,
+    crypto: Crypto,
     /// The minute of the start: what was stamped before may have been seen by the run before this one, so it lays no scent.
     started_minute: u32,
     now: Now,
@@ -99,6 +101,7 @@ impl Router {
         Self {
             network: config.network,
             no_route_after: config.no_route_after,
+            crypto: Crypto::Real,
             started_minute: minute(now),
             now,
             rng,
@@ -123,6 +126,12 @@ impl Router {
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// A router whose own keys are stand-ins ([`IdentityKey::stub_from_seed`]), for simulations of many nodes.
+    #[cfg(feature = "simulation")]
+    pub fn simulated(config: RouterConfig, now: Now) -> Self {
+        Self { crypto: Crypto::Stub, ..Self::new(config, now) }
     }
 
     /// Takes one input. Outputs wait for [`Self::poll`].
@@ -306,7 +315,7 @@ impl Router {
     fn one_time_key(&mut self) -> (zeroize::Zeroizing<[u8; 32]>, IdentityKey) {
         let mut seed = zeroize::Zeroizing::new([0; 32]);
         self.rng.fill_bytes(&mut *seed);
-        let key = IdentityKey::from_seed(&seed);
+        let key = self.crypto.identity(&seed);
         (seed, key)
     }
 

@@ -208,7 +208,7 @@ impl Scent {
     }
 
     /// Panics if the rows and their order differ, or a row names a hop that is gone.
-    #[cfg(feature = "fuzzing")]
+    #[cfg(any(feature = "fuzzing", feature = "simulation"))]
     pub(crate) fn assert_consistent(&self, alive: &dyn Fn(Hop) -> bool) {
         let ordered: usize = self.order.values().map(BTreeSet::len).sum();
         assert_eq!(ordered, self.rows.len());

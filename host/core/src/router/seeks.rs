@@ -1,7 +1,6 @@
 //! Seeks: how an address's owner is found, and how its answer finds the way back.
 
 use rand_core::Rng as _;
-use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::{
     Arrival, Close, Event, Hop, Role, Router,
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     Address, ConnectionId, Instant, LinkId, MessageId, PortId, TrailKeys,
-    keys::TrailEnd,
+    keys::{ShareSecret, TrailEnd},
     wire::{Frame, Phase, Seek, SeekMode, Signed, Trail, Verified},
 };
 
@@ -197,7 +196,7 @@ impl Router {
         let Some(owner) = self.ports.get(&port) else {
             return;
         };
-        let share = PublicKey::from(&secret).to_bytes();
+        let share = secret.public();
         let Ok(answer) = Signed::<Trail, Verified>::sign(self.network, &owner.key, stamp, seek, &share) else {
             return;
         };
@@ -219,10 +218,10 @@ impl Router {
         self.event(port, Event::TrailOpened { trail, role: Role::Owner, seek, keys });
     }
 
-    /// A fresh X25519 secret.
-    pub(super) fn share_secret(&mut self) -> StaticSecret {
+    /// A fresh secret for a trail's agreement.
+    pub(super) fn share_secret(&mut self) -> ShareSecret {
         let mut bytes = zeroize::Zeroizing::new([0; 32]);
         self.rng.fill_bytes(&mut *bytes);
-        StaticSecret::from(*bytes)
+        self.crypto.share(*bytes)
     }
 }

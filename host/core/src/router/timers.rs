@@ -71,7 +71,7 @@ impl Timers {
         Some(timer)
     }
 
-    #[cfg(feature = "fuzzing")]
+    #[cfg(any(feature = "fuzzing", feature = "simulation"))]
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
         self.at.contains_key(&timer)
     }

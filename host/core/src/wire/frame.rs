@@ -243,6 +243,23 @@ impl Frame<Unverified> {
         })
     }
 
+    /// Checks network and signature as a simulation's stand-ins make it.
+    ///
+    /// # Errors
+    /// The neighbour's offence.
+    #[cfg(feature = "simulation")]
+    pub fn verify_stub(self, network: NetworkId) -> Result<Frame<Verified>, Violation> {
+        Ok(match self {
+            Self::Flood { phase, message } => Frame::Flood { phase, message: message.verify_stub(network)? },
+            Self::Seek { mode, message } => Frame::Seek { mode, message: message.verify_stub(network)? },
+            Self::Trail { label, message } => Frame::Trail { label, message: message.verify_stub(network)? },
+            Self::Keep { label, message } => Frame::Keep { label, message: message.verify_stub(network)? },
+            Self::Letter { message } => Frame::Letter { message: message.verify_stub(network)? },
+            Self::Data { label, ecn, body } => Frame::Data { label, ecn, body },
+            Self::Close { label } => Frame::Close { label },
+        })
+    }
+
     /// Takes the signature for good without checking it. Only for a simulator that stubs signatures.
     pub fn dangerously_assume_verified(self) -> Frame<Verified> {
         match self {

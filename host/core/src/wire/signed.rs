@@ -182,6 +182,22 @@ impl<K: Body> Signed<K, Unverified> {
         Ok(self.in_state())
     }
 
+    /// Checks network and signature as stand-ins make it ([`IdentityKey::stub_from_seed`]).
+    ///
+    /// # Errors
+    /// As [`Signed::verify`].
+    #[cfg(feature = "simulation")]
+    pub fn verify_stub(self, network: NetworkId) -> Result<Signed<K, Verified>, Violation> {
+        if self.network() != network {
+            return Err(Violation::WrongNetwork);
+        }
+        let (signed, signature) = self.bytes.split_at(self.bytes.len() - SIGNATURE);
+        if signature != crate::stub::sign_as(self.author(), signed) {
+            return Err(Violation::BadSignature);
+        }
+        Ok(self.in_state())
+    }
+
     /// Takes the signature for good without checking it. Only for a simulator that stubs signatures.
     pub fn dangerously_assume_verified(self) -> Signed<K, Verified> {
         self.in_state()

@@ -1,0 +1,113 @@
+//! The command line: one enum for all scenarios.
+
+use std::{ffi::OsString, ops::Range, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    record::Record,
+    runner,
+    scenarios::{bench, loops, sanity},
+};
+
+/// Networks of thousands of MUTE's routers on a virtual clock.
+#[derive(Debug, Parser)]
+#[command(name = "mute-sim", version, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) run: Run,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How a scenario is run.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Run {
+    /// The seed: the same one gives the same output.
+    #[arg(long, global = true, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Several seeds, from A up to but not including B, and their means.
+    #[arg(long, global = true, value_name = "A..B", value_parser = seeds)]
+    pub(crate) seeds: Option<Range<u64>>,
+    /// How many of them run at once, each in a process of its own.
+    #[arg(long, global = true, default_value_t = 1, value_name = "N")]
+    pub(crate) jobs: usize,
+    /// Print a JSON record for each seed, one a line.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Add what depends on the machine: events a second, memory.
+    #[arg(long, global = true)]
+    pub(crate) timing: bool,
+}
+
+/// What can be simulated.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// How fast the engine is, and how large a node.
+    Bench(bench::Bench),
+    /// A ring of scent for an address that is gone falls silent.
+    Loops(loops::Loops),
+    /// Lines, rings and grids: connect, talk, lose a relay.
+    Sanity(sanity::Sanity),
+    /// Put the JSON records of many seeds together.
+    Merge {
+        /// Files of records, one a line; `-`: standard input.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+impl Command {
+    /// Runs the scenario once. `None`: it is not one.
+    pub(crate) fn scenario(&self, seed: u64) -> Option<Record> {
+        Some(match self {
+            Self::Bench(bench) => bench.run(seed),
+            Self::Loops(loops) => loops.run(seed),
+            Self::Sanity(sanity) => sanity.run(seed),
+            Self::Merge { .. } => return None,
+        })
+    }
+}
+
+/// Runs the command line of the simulator. `words`: without the program's name. `prefix`: what a process of this program needs before
+/// them to get here.
+pub fn main(words: impl IntoIterator<Item = OsString>, prefix: &[&str]) -> ExitCode {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let name = std::iter::once(OsString::from("mute-sim"));
+    let cli = match Cli::try_parse_from(name.chain(words.iter().cloned())) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match runner::run(&cli, &words, prefix) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let parse = |text: &str| text.parse::<u64>().map_err(|error| error.to_string());
+    let (from, to) = text.split_once("..").ok_or("two numbers with .. between them")?;
+    let (from, to) = (parse(from)?, parse(to)?);
+    if from < to { Ok(from..to) } else { Err("the first must be below the second".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_description_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        assert_eq!(seeds("3..7"), Ok(3..7));
+        assert!(seeds("7..3").is_err() && seeds("7").is_err());
+    }
+}

@@ -1,0 +1,5 @@
+//! The scenarios, a file each. A scenario is a struct of its command line's arguments, with `run(&self, seed) -> Record`.
+
+pub mod bench;
+pub mod loops;
+pub mod sanity;
