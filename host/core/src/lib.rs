@@ -29,11 +29,11 @@
 //!   among those who fill it, so that one neighbour's excess costs that neighbour.
 //! - Long-lived keys sign Trails and an owner's Keeps only: whoever asks or seeks signs with keys that do not lead to it.
 //! - The same seed and the same inputs at the same times give the same outputs.
-//! - Nothing in here sees an IP address, and no secret can be printed.
+//! - The router sees no IP address and no node's key; [`neighbours`], which decides whom to link with, sees both and prints neither. No secret can be printed.
 //!
 //! # What is not here yet
-//! Walks, owner-like relaying of directed Seeks and answer delays, probation of rows, fair queueing, and the
-//! choice of neighbours. One consequence until fair queueing is there: a node that floods at its budget takes the floods' budget of every link that
+//! Walks, owner-like relaying of directed Seeks and answer delays, probation of rows, and fair
+//! queueing. One consequence until fair queueing is there: a node that floods at its budget takes the floods' budget of every link that
 //! its floods come over.
 //!
 //! ```
@@ -59,6 +59,7 @@
 pub mod fuzzing;
 mod id;
 mod keys;
+pub mod neighbours;
 mod router;
 #[cfg(feature = "simulation")]
 mod stub;

@@ -17,6 +17,7 @@ pub use scan::missing_from;
 
 use crate::{
     Address, IdentityKey, Label, NetworkId, SuccessionProof, Topic,
+    neighbours::{NodeKey, check_saved, saved_examples},
     wire::{
         Decoded, Ecn, Flood, Frame, FrameReader, Hello, Keep, KeepReport, Letter, LinkMessage, MAX_FRAME, Phase, Seek,
         SeekMode, Signed, Stamp, Trail, Verified, decode_frame, decode_hello,
@@ -40,6 +41,8 @@ pub const DECODERS: &[Decoder] = &[
     Decoder { name: "decode_hello", check: check_hello, examples: hellos },
     Decoder { name: "decode_succession", check: check_succession, examples: successions },
     Decoder { name: "decode_address", check: check_address, examples: addresses },
+    Decoder { name: "decode_node_key", check: check_node_key, examples: node_keys },
+    Decoder { name: "decode_saved", check: check_saved, examples: saved_examples },
 ];
 
 /// Runs the check of the decoder with this name: what a fuzz target does.
@@ -143,6 +146,19 @@ fn check_address(input: &[u8]) -> bool {
     }
 }
 
+fn check_node_key(input: &[u8]) -> bool {
+    let Ok(text) = core::str::from_utf8(input) else {
+        return false;
+    };
+    match text.parse::<NodeKey>() {
+        Ok(key) => {
+            assert_eq!(key.to_string(), text.to_lowercase());
+            true
+        }
+        Err(_) => false,
+    }
+}
+
 /// One frame of each kind, signed.
 fn frames() -> Vec<Vec<u8>> {
     let key = IdentityKey::from_seed(&[1; 32]);
@@ -196,5 +212,10 @@ fn successions() -> Vec<Vec<u8>> {
 
 fn addresses() -> Vec<Vec<u8>> {
     let text = IdentityKey::from_seed(&[1; 32]).address().to_string();
+    vec![text.to_uppercase().into_bytes(), text.into_bytes()]
+}
+
+fn node_keys() -> Vec<Vec<u8>> {
+    let text = NodeKey([1; 32]).to_string();
     vec![text.to_uppercase().into_bytes(), text.into_bytes()]
 }

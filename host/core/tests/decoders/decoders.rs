@@ -29,7 +29,7 @@ macro_rules! beaten {
     };
 }
 
-beaten!(decode_frame, decode_next, decode_hello, decode_succession, decode_address);
+beaten!(decode_frame, decode_next, decode_hello, decode_succession, decode_address, decode_node_key, decode_saved);
 
 #[test]
 fn every_listed_decoder_is_beaten_and_has_a_fuzz_target() {

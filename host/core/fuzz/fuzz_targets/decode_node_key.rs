@@ -1,0 +1,9 @@
+//! `decode_node_key` of the list of decoders.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mute_core::fuzzing::check;
+
+fuzz_target!(|input: &[u8]| {
+    check("decode_node_key", input);
+});

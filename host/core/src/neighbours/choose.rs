@@ -1,0 +1,159 @@
+//! Whom to dial: friends when they are due, then strangers that were neighbours before, then the book.
+
+use super::{
+    Anchor, Class, Decision, Dial, NeighbourAddress, Neighbours, NodeKey, Tenure,
+    book::Origin,
+    limits::{ASK_INTERVAL, DIALS_AT_ONCE, EMPTY_ROUND, ROUND},
+};
+use crate::{Instant, Now};
+
+impl Neighbours {
+    pub(super) fn dial_friends(&mut self, now: Now) {
+        // As many attempts at once as there are places that a friend may have.
+        let dialling = self.dials.values().filter(|dial| dial.class == Class::Friend).count();
+        let mut room = self.rules.most.saturating_sub(self.friends_linked() + dialling);
+        let friends: Vec<(NodeKey, NeighbourAddress)> = self
+            .friends
+            .iter()
+            .filter(|(key, friend)| friend.friend.dialled && friend.retry.is_ready(now.instant) && self.is_idle(**key))
+            .filter(|(key, _)| self.bans.key_until(**key, now.instant).is_none())
+            .map(|(key, friend)| (*key, friend.friend.address))
+            .collect();
+        for (key, address) in friends {
+            if room == 0 {
+                // Looked at again when there may be room.
+                if let Some(friend) = self.friends.get_mut(&key) {
+                    friend.retry.wait_until(now.instant + super::LONGEST_FRIEND_BACKOFF);
+                }
+                continue;
+            }
+            room -= 1;
+            self.dial(key, Class::Friend, address, Origin::Given, None, now.instant);
+        }
+    }
+
+    fn dial(
+        &mut self,
+        key: NodeKey,
+        class: Class,
+        address: NeighbourAddress,
+        origin: Origin,
+        instead_of: Option<NodeKey>,
+        now: Instant,
+    ) {
+        self.dials.insert(key, Dial { class, address, origin, since: now, instead_of });
+        self.decide(Decision::Dial { key, address });
+    }
+
+    /// One round: dials as many strangers as are missing and may be dialled at once.
+    pub(super) fn choose_strangers(&mut self, now: Now) {
+        self.next_round = now.instant + ROUND;
+        while self.missing() > 0 && self.strangers_dialled() < DIALS_AT_ONCE {
+            let anchor = self.best_anchor(now.instant, None).map(|(key, anchor)| (key, anchor.address, anchor.origin));
+            let found = match anchor {
+                None if self.holds(now.instant) => {
+                    self.next_round = self.next_round.max(self.hold_until.min(now.instant + EMPTY_ROUND));
+                    break;
+                }
+                None => self.pick(now.instant),
+                found => found,
+            };
+            let Some((key, address, origin)) = found else {
+                if self.strangers_dialled() == 0 {
+                    self.next_round = now.instant + EMPTY_ROUND;
+                    self.ask_everybody(now.instant);
+                }
+                break;
+            };
+            self.dial(key, Class::Outbound, address, origin, None, now.instant);
+        }
+    }
+
+    fn strangers_dialled(&self) -> usize {
+        self.dials.values().filter(|dial| dial.class == Class::Outbound).count()
+    }
+
+    /// Whether this stranger may be dialled now, `without` one that would give way to it.
+    fn may_dial(
+        &self,
+        key: NodeKey,
+        address: NeighbourAddress,
+        origin: Origin,
+        now: Instant,
+        without: Option<NodeKey>,
+    ) -> bool {
+        self.is_idle(key)
+            && !self.removed.contains(&key)
+            && !self.friends.contains_key(&key)
+            && self.bans.key_until(key, now).is_none()
+            && !self.bans.bars_group(address.group(), now)
+            && self.fits(key, Class::Outbound, address, origin, without)
+    }
+
+    fn best_anchor(&self, now: Instant, without: Option<NodeKey>) -> Option<(NodeKey, Anchor)> {
+        let ready = |key: NodeKey, anchor: &Anchor| {
+            anchor.retry.is_ready(now) && self.may_dial(key, anchor.address, anchor.origin, now, without)
+        };
+        self.anchors.ranked().into_iter().find(|(key, anchor)| ready(*key, anchor))
+    }
+
+    fn pick(&mut self, now: Instant) -> Option<(NodeKey, NeighbourAddress, Origin)> {
+        let mut rng = self.rng.clone();
+        let key = self.book.pick(self.rules.choose_by_prefix, &mut rng, |key, entry| {
+            entry.retry.is_ready(now) && self.may_dial(key, entry.address, entry.origin, now, None)
+        });
+        self.rng = rng;
+        let key = key?;
+        self.book.get(key).map(|entry| (key, entry.address, entry.origin))
+    }
+
+    fn ask_everybody(&mut self, now: Instant) {
+        let keys: Vec<NodeKey> =
+            self.links.iter().filter(|(_, held)| held.class != Class::Inbound).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.ask(key, now);
+        }
+    }
+
+    /// Asks a neighbour for hosts, if that was not just done.
+    pub(super) fn ask(&mut self, key: NodeKey, now: Instant) {
+        let Some(held) = self.links.get_mut(&key) else {
+            return;
+        };
+        if held.asked.is_none_or(|asked| now.saturating_since(asked) >= ASK_INTERVAL) {
+            held.asked = Some(now);
+            held.may_answer = true;
+            let link = held.link;
+            self.decide(Decision::Ask { key, link });
+        }
+    }
+
+    /// Takes ages, drops what is stale, and looks for a better neighbour than the worst, if it is time.
+    pub(super) fn review(&mut self, now: Now) {
+        let chosen: Vec<NodeKey> =
+            self.links.iter().filter(|(_, held)| held.class == Class::Outbound).map(|(key, _)| *key).collect();
+        for key in &chosen {
+            self.credit(*key, now);
+        }
+        self.anchors.sweep(now.unix_s);
+        self.book.sweep(now.unix_s);
+        let due = self.rules.change_interval.is_some_and(|every| now.instant.saturating_since(self.changed) >= every);
+        if due && self.missing() == 0 && self.strangers_dialled() == 0 {
+            self.change(now.instant);
+        }
+    }
+
+    /// Dials an anchor that has at least twice the rank of the least of our chosen strangers, to take its place.
+    fn change(&mut self, now: Instant) {
+        let rank = |key: NodeKey| self.anchors.get(key).map_or(Tenure::default(), |anchor| anchor.tenure).rank();
+        let chosen = self.links.keys().filter(|key| self.may_go(**key, now));
+        let Some((least_rank, least)) = chosen.map(|key| (rank(*key), *key)).min() else {
+            return;
+        };
+        if let Some((key, anchor)) = self.best_anchor(now, Some(least))
+            && anchor.tenure.rank() >= 2 * least_rank.max(1)
+        {
+            self.dial(key, Class::Outbound, anchor.address, anchor.origin, Some(least), now);
+        }
+    }
+}
