@@ -22,6 +22,8 @@
 //!    [`SuccessionProof`] in its first packet says which connection it continues. At ten minutes every trail ends. **Close** ends one earlier.
 //! 7. A **Letter** follows scent without a trail: small, sealed, unreliable.
 //!
+//! What goes to a neighbour waits in that link's [`Scheduler`], which shares the link fairly among those that it comes from.
+//!
 //! # What can be relied on
 //! - Only verified messages enter a router: [`wire::Signed`] carries that in its type, and links do the verifying.
 //! - A message counts once, within ten minutes of its stamp; repeated, spoofed or late it lays no scent.
@@ -32,9 +34,7 @@
 //! - The router sees no IP address and no node's key; [`neighbours`], which decides whom to link with, sees both and prints neither. No secret can be printed.
 //!
 //! # What is not here yet
-//! Walks, owner-like relaying of directed Seeks and answer delays, probation of rows, and fair
-//! queueing. One consequence until fair queueing is there: a node that floods at its budget takes the floods' budget of every link that
-//! its floods come over.
+//! Walks, owner-like relaying of directed Seeks and answer delays, and probation of rows.
 //!
 //! ```
 //! use std::time::Duration;
@@ -61,6 +61,7 @@ mod id;
 mod keys;
 pub mod neighbours;
 mod router;
+pub mod scheduler;
 #[cfg(feature = "simulation")]
 mod stub;
 mod succession;
@@ -74,6 +75,7 @@ pub use keys::{DirectionKeys, IdentityKey, TrailKeys};
 pub use router::{
     Close, Counters, Drops, Event, FloodEnd, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic, limits,
 };
+pub use scheduler::{Scheduler, SchedulerConfig};
 pub use succession::SuccessionProof;
 pub use time::{Instant, Now};
 pub use wire::{DecodeError, Ecn, Violation};
