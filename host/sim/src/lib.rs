@@ -21,6 +21,7 @@
 
 mod app;
 mod check;
+pub mod churn;
 mod cli;
 mod events;
 mod link;
@@ -34,6 +35,7 @@ pub mod scenarios;
 pub mod stats;
 mod table;
 mod topology;
+pub mod traffic;
 
 pub use app::{App, Behaviour, BlackHole, NodeId, Slow, Timer};
 pub use check::{Checks, Deliveries, Expectation};

@@ -58,6 +58,24 @@ impl Random {
         scale * (-(1.0 - self.unit()).ln()).powf(1.0 / shape)
     }
 
+    /// Normal, with mean 0 and variance 1 (Box and Muller).
+    pub fn normal(&mut self) -> f64 {
+        (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (2.0 * std::f64::consts::PI * self.unit()).cos()
+    }
+
+    /// Gamma, with this shape (at least 1) and scale 1 (Marsaglia and Tsang 2000).
+    pub fn gamma(&mut self, shape: f64) -> f64 {
+        let d = shape - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        loop {
+            let x = self.normal();
+            let v = (1.0 + c * x).powi(3);
+            if v > 0.0 && (1.0 - self.unit()).ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+                return d * v;
+            }
+        }
+    }
+
     /// An element, evenly.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len()))
@@ -118,6 +136,8 @@ mod tests {
         let scale = weibull_scale(0.38, 42.4);
         let weibull = mean(&mut |random| random.weibull(0.38, scale));
         assert!((weibull - 42.4).abs() < 2.5, "{weibull}");
+        assert!((mean(&mut |random| random.gamma(3.6)) - 3.6).abs() < 0.03);
+        assert!(mean(&mut Random::normal).abs() < 0.01);
         assert!((gamma(5.0) - 24.0).abs() < 1e-9);
     }
 

@@ -22,7 +22,7 @@ impl Network {
         self.key(node, number).address()
     }
 
-    /// Opens the `number`th identity of a node, and lets it listen.
+    /// Opens the `number`th identity of a node, which is not open yet, and lets it listen.
     pub fn open(&mut self, node: NodeId, number: u32) -> (PortId, Address) {
         let port = PortId(self.number());
         let key = self.key(node, number);
