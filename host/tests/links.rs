@@ -42,7 +42,8 @@ async fn a_node_that_proves_another_key_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_of_another_network_is_refused_by_both() {
     let a = start(1).await;
-    let b = node::start(NodeConfig::new(secret(2), NetworkId([8; 16]))).await.expect("a node");
+    let b =
+        node::start(NodeConfig::new(secret(2), NetworkId([8; 16]), mute_core::Profile::Fast)).await.expect("a node");
     let theirs = peer(&b).await;
     a.add_peer(theirs.clone()).await.expect("a peer");
     let refused = |status: &node::Status| neighbour(status, theirs.key).is_some_and(|n| n.last_end.is_some());

@@ -30,17 +30,20 @@
 //! - Whatever neighbours send, a router does not panic, and it holds no more than [`limits`] allows; each table is shared
 //!   among those who fill it, so that one neighbour's excess costs that neighbour.
 //! - Long-lived keys sign Trails and an owner's Keeps only: whoever asks or seeks signs with keys that do not lead to it.
+//! - Whether an identity lives at a node or behind it looks the same but for what [`profile`] says: its port is an entry in the row like any
+//!   other hop, what is for it is passed on like all else, and what it answers is late by a time of its own.
 //! - The same seed and the same inputs at the same times give the same outputs.
 //! - The router sees no IP address and no node's key; [`neighbours`], which decides whom to link with, sees both and prints neither. No secret can be printed.
 //!
 //! # What is not here yet
-//! Walks, owner-like relaying of directed Seeks and answer delays, and probation of rows.
+//! Walks, and probation of rows.
 //!
 //! ```
 //! use std::time::Duration;
-//! use mute_core::{IdentityKey, Input, Instant, NetworkId, Now, Output, PortId, Router, RouterConfig, Topic};
+//! use mute_core::{IdentityKey, Input, Instant, NetworkId, Now, Output, PortId, Profile, Router, RouterConfig, Topic};
 //!
 //! let config = RouterConfig {
+//!     profile: Profile::Balanced,
 //!     no_route_after: Duration::from_secs(30),
 //!     ..RouterConfig::new(NetworkId([1; 16]), [2; 32], [3; 32])
 //! };
@@ -50,8 +53,10 @@
 //! let (link, neighbour) = (mute_core::LinkId(1), mute_core::NeighbourId(7));
 //! router.handle(Input::LinkUp { link, neighbour, initiator: true }, now);
 //! router.handle(Input::Broadcast { port: PortId(1), topic: Topic::of("greetings"), body: "hello?".into() }, now);
+//! // A balanced network's floods go on a moment later.
+//! let due = router.next_deadline().expect("the flood waits");
+//! router.tick(Now { instant: due, ..now });
 //! assert!(matches!(router.poll(), Some(Output::Send { .. })));
-//! assert!(router.next_deadline().is_some());
 //! ```
 
 #[cfg(feature = "fuzzing")]
@@ -60,6 +65,7 @@ pub mod fuzzing;
 mod id;
 mod keys;
 pub mod neighbours;
+pub mod profile;
 mod router;
 pub mod scheduler;
 #[cfg(feature = "simulation")]
@@ -72,6 +78,9 @@ pub use id::{
     Address, ConnectionId, Label, LinkId, MessageId, NeighbourId, NetworkId, ParseAddressError, PortId, Topic, TrailId,
 };
 pub use keys::{DirectionKeys, IdentityKey, TrailKeys};
+pub use profile::{ParseProfileError, Profile, SIZE_CLASSES, Shape};
+#[cfg(feature = "simulation")]
+pub use router::Defences;
 pub use router::{
     Close, Counters, Drops, Event, FloodEnd, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic, limits,
 };

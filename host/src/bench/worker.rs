@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use mute_core::{Address, IdentityKey, NetworkId};
+use mute_core::{Address, IdentityKey, NetworkId, Profile};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -188,7 +188,7 @@ fn failed(error: impl std::fmt::Display) -> Error {
 
 impl Mute {
     async fn start(secret: NodeSecret) -> Result<Self> {
-        let config = NodeConfig::new(secret, NetworkId(*b"mute bench chain"));
+        let config = NodeConfig::new(secret, NetworkId::derive("mute bench", Profile::Fast), Profile::Fast);
         let node = node::start(config).await.map_err(failed)?;
         let identity = Overlay::new(node.clone()).identity(IdentityKey::from_seed(&*seed()?)).await.map_err(failed)?;
         Ok(Self { node, identity, connection: None })

@@ -139,7 +139,7 @@ impl Daemon {
 
 async fn start_node(config: &Config, store: &Store) -> Result<node::Handle> {
     let seed = store.node_key().map_err(store_failed)?;
-    let mut node = NodeConfig::new(NodeSecret::from_seed(&seed), network_id(&config.network));
+    let mut node = NodeConfig::new(NodeSecret::from_seed(&seed), network_id(&config.network), mute_core::Profile::Fast);
     node.listen = config.listen;
     // Checked when the configuration was loaded.
     node.peers = config.peer_addresses().map_err(Error::usage)?;

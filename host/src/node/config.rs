@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use mute_core::NetworkId;
+use mute_core::{NetworkId, Profile};
 
 use crate::link::{NodeSecret, PeerAddress};
 
@@ -19,6 +19,8 @@ pub struct NodeConfig {
     pub key: NodeSecret,
     /// The network it belongs to; links with others come to nothing.
     pub network: NetworkId,
+    /// What that network adds to what it carries, the same at all its nodes.
+    pub profile: Profile,
     /// The UDP address of its links. Port 0: one that the system chooses, which [`Status::listen`](super::Status) tells.
     pub listen: SocketAddr,
     /// Neighbours to dial and to keep dialling.
@@ -34,11 +36,12 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// A node without neighbours on a port of the system's choice, on loopback, with defaults otherwise.
-    pub fn new(key: NodeSecret, network: NetworkId) -> Self {
+    /// A node of this network without neighbours, on a port of the system's choice, on loopback, with defaults otherwise.
+    pub fn new(key: NodeSecret, network: NetworkId, profile: Profile) -> Self {
         Self {
             key,
             network,
+            profile,
             listen: ([127, 0, 0, 1], 0).into(),
             peers: Vec::new(),
             welcome: Vec::new(),

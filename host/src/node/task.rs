@@ -109,6 +109,7 @@ impl Node {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(StartError::Random)?;
         let router = RouterConfig {
+            profile: config.profile,
             no_route_after: config.no_route_after,
             ..RouterConfig::new(config.network, seed, *config.key.derive("mute/1 router secret"))
         };

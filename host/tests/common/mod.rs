@@ -34,7 +34,7 @@ pub(crate) fn secret(number: u8) -> NodeSecret {
 
 /// The configuration of the node with this number, on a free port.
 pub(crate) fn config(number: u8) -> NodeConfig {
-    NodeConfig::new(secret(number), NETWORK)
+    NodeConfig::new(secret(number), NETWORK, mute_core::Profile::Fast)
 }
 
 /// Starts the node with this number, on a free port, without neighbours.

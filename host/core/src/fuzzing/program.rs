@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::{
     Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, Label, LinkId, MessageId, NeighbourId,
-    NetworkId, Now, Output, PortId, Router, RouterConfig, Topic, TrailId,
+    NetworkId, Now, Output, PortId, Profile, Router, RouterConfig, Topic, TrailId,
     wire::{Flood, Frame, Keep, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified},
 };
 
@@ -78,6 +78,8 @@ struct Seen {
     trails: Vec<TrailId>,
     frames: Vec<Frame<Verified>>,
     stamps: u64,
+    /// The length of an ordinary packet.
+    sealed: usize,
 }
 
 /// How far a program came.
@@ -91,23 +93,40 @@ pub struct Ran {
     pub packets: u64,
     /// Neighbours found to break the protocol.
     pub violations: u64,
+    /// Steps after which something waited.
+    pub held: u64,
 }
+
+/// What a packet holds at least.
+const SEALED: &[u8] = b"sealed";
 
 /// Steps between two checks of the router's tables.
 const CHECK_EVERY: usize = 64;
 
-/// Runs a program on a fresh router and checks the router again and again. A panic is a finding.
+/// Runs a program on fresh routers, one of each profile, and checks them again and again. A panic is a finding. How far it came under both.
 pub fn run_program(program: &[u8]) -> Ran {
+    let ran = Profile::ALL.map(|profile| run_with(program, profile));
+    ran.into_iter().fold(Ran::default(), |sum, ran| Ran {
+        steps: sum.steps + ran.steps,
+        trails: sum.trails + ran.trails,
+        packets: sum.packets + ran.packets,
+        violations: sum.violations + ran.violations,
+        held: sum.held + ran.held,
+    })
+}
+
+fn run_with(program: &[u8], profile: Profile) -> Ran {
     let mut choices = Choices(program);
     let mut now = Now { instant: Instant::default(), unix_s: START_UNIX_S };
-    let mut router = Router::new(RouterConfig::new(NETWORK, [1; 32], [2; 32]), now);
-    let mut seen = Seen::default();
+    let config = RouterConfig { profile, ..RouterConfig::new(NETWORK, [1; 32], [2; 32]) };
+    let mut router = Router::new(config, now);
+    let mut seen = Seen { sealed: profile.shape().class_of(SEALED.len()).unwrap_or_default(), ..Seen::default() };
     for link in 0..3 {
         router.handle(link_up(LinkId(link), link == 0), now);
         router.handle(Input::OpenPort { port: PortId(link), key: identity(link as u8) }, now);
         router.handle(Input::Listen { port: PortId(link), listening: link != 2 }, now);
     }
-    let mut steps = 0;
+    let (mut steps, mut held) = (0, 0);
     while !choices.0.is_empty() && steps < DEEPEST {
         steps += 1;
         let input = step(&mut choices, &mut seen, &mut now);
@@ -116,6 +135,7 @@ pub fn run_program(program: &[u8]) -> Ran {
             None => router.tick(now),
         }
         drain(&mut router, &mut seen, now);
+        held += u64::from(router.counters().live.held > 0);
         if steps.is_multiple_of(CHECK_EVERY) {
             router.assert_consistent();
         }
@@ -123,7 +143,7 @@ pub fn run_program(program: &[u8]) -> Ran {
     router.assert_consistent();
     let Counters { trails, data, violations, .. } = router.counters();
     let trails = trails.relayed + trails.sent + trails.delivered;
-    Ran { steps, trails, packets: data.relayed + data.sent + data.delivered, violations }
+    Ran { steps, trails, packets: data.relayed + data.sent + data.delivered, violations, held }
 }
 
 fn identity(number: u8) -> IdentityKey {
@@ -158,9 +178,11 @@ fn step(choices: &mut Choices<'_>, seen: &mut Seen, now: &mut Now) -> Option<Inp
         9 => Input::Letter { port, to: address(choices.few()), sealed: body(choices) },
         10 | 11 => Input::Connect { port, connection, target: address(choices.few()) },
         12 => Input::Disconnect { connection },
-        13 | 14 => {
-            Input::Data { trail: choices.pick(&seen.trails, TrailId(999)), ecn: Ecn::Capable0, body: body(choices) }
-        }
+        13 | 14 => Input::Data {
+            trail: choices.pick(&seen.trails, TrailId(999)),
+            ecn: Ecn::Capable0,
+            body: packet(choices, seen),
+        },
         15 => Input::CloseTrail { trail: choices.pick(&seen.trails, TrailId(999)) },
         16 | 17 => {
             let (seconds, millis) =
@@ -183,6 +205,14 @@ fn step(choices: &mut Choices<'_>, seen: &mut Seen, now: &mut Now) -> Option<Inp
             Input::Frame { link, frame }
         }
     })
+}
+
+/// A sealed packet, mostly of a length that may be.
+fn packet(choices: &mut Choices<'_>, seen: &Seen) -> Bytes {
+    match choices.byte() {
+        0 => body(choices),
+        _ => Bytes::from(vec![0; seen.sealed]),
+    }
 }
 
 fn body(choices: &mut Choices<'_>) -> Bytes {
@@ -258,7 +288,7 @@ fn along(choices: &mut Choices<'_>, seen: &mut Seen, now: Now, link: LinkId) -> 
             let (received, sent) = ([choices.byte(); 8], [choices.byte(); 8]);
             Frame::Keep { label, message: stub::<Keep>(end, stamp, &[&seek.0, &number, &received, &sent]) }
         }
-        _ => Frame::Data { label, ecn: Ecn::NotCapable, body: Bytes::from_static(b"sealed") },
+        _ => Frame::Data { label, ecn: Ecn::NotCapable, body: packet(choices, seen) },
     };
     (link, frame)
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::FloodEnd;
 use crate::{
-    Address, ConnectionId, Ecn, IdentityKey, LinkId, MessageId, NeighbourId, NetworkId, PortId, Topic, TrailId,
-    TrailKeys, Violation,
+    Address, ConnectionId, Ecn, IdentityKey, LinkId, MessageId, NeighbourId, NetworkId, PortId, Profile, Topic,
+    TrailId, TrailKeys, Violation,
     wire::{Frame, Verified},
 };
 
@@ -14,6 +14,8 @@ use crate::{
 pub struct RouterConfig {
     /// The network: what the router signs belongs to it. (Links refuse messages of another.)
     pub network: NetworkId,
+    /// What that network adds to what it carries, the same at all its nodes.
+    pub profile: Profile,
     /// Seeds the router's cryptographic random numbers: from the operating system in a daemon, from the run's seed in a
     /// simulation. The same seed and the same inputs give the same outputs.
     pub seed: [u8; 32],
@@ -26,9 +28,16 @@ pub struct RouterConfig {
 }
 
 impl RouterConfig {
-    /// The defaults for everything that has one.
+    /// The defaults for everything that has one, in a network that adds nothing (a daemon says which profile its network has).
     pub fn new(network: NetworkId, seed: [u8; 32], secret: [u8; 32]) -> Self {
-        Self { network, seed, secret, no_route_after: super::limits::NO_ROUTE_AFTER, flood_end: FloodEnd::default() }
+        Self {
+            network,
+            profile: Profile::Fast,
+            seed,
+            secret,
+            no_route_after: super::limits::NO_ROUTE_AFTER,
+            flood_end: FloodEnd::default(),
+        }
     }
 }
 

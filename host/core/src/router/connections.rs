@@ -147,7 +147,8 @@ impl Router {
             connection.next_seek = now + wait;
         }
         self.watch_connection(id);
-        let directed = tries == 0 && self.scent.has(target, |next| self.usable(next, hop).is_some());
+        let own = self.owners.get(&target).copied();
+        let directed = tries == 0 && self.scent.has(target, |next| self.usable(next, hop, own).is_some());
         let mode = if directed { SeekMode::Directed } else { SeekMode::Flood(Phase::Hidden) };
         let Some(key) = self.seek_key(port, target) else {
             return;
@@ -170,10 +171,7 @@ impl Router {
             connection.pending.push(PendingSeek { id: message.id(), secret, key, expires: now + SEEK_MEMORY });
         }
         match mode {
-            SeekMode::Directed => {
-                self.offer_to_owner(hop, &message);
-                self.direct_seek(hop, message);
-            }
+            SeekMode::Directed => self.direct_seek(hop, message),
             SeekMode::Flood(phase) => self.flood_seek(hop, phase, message),
         }
     }
@@ -192,7 +190,8 @@ impl Router {
 
     /// The wait after a try, doubled each time, a quarter more or less by chance.
     fn backoff(&mut self, tries: u32) -> core::time::Duration {
-        let wait = FIRST_RETRY.saturating_mul(1 << tries.min(8)).min(LONGEST_RETRY);
+        let first = FIRST_RETRY + self.waits.shape.longest_turnaround();
+        let wait = first.saturating_mul(1 << tries.min(8)).min(LONGEST_RETRY);
         self.between([wait * 3 / 4, wait * 5 / 4])
     }
 
@@ -212,8 +211,9 @@ impl Router {
         let key = pending.key.clone();
         let renewal = now + self.between(RENEW_AFTER);
         let trail = self.next_trail();
+        let port = self.connections.get(&id)?.port;
+        let overlap = OVERLAP + self.hold_of(port);
         let connection = self.connections.get_mut(&id)?;
-        let port = connection.port;
         // Other Seeks of this search may still be answered: one trail is enough.
         connection.pending.clear();
         connection.tries = 0;
@@ -222,7 +222,7 @@ impl Router {
         connection.opened = now;
         let before = connection.trail.replace(trail);
         let older = match before {
-            Some(before) => connection.old.replace((before, now + OVERLAP)),
+            Some(before) => connection.old.replace((before, now + overlap)),
             None => None,
         };
         if let Some((older, _)) = older {
@@ -261,13 +261,14 @@ impl Router {
         connection.tries = 0;
         let young = now.saturating_since(connection.opened) < YOUNG_TRAIL;
         connection.losses = if young { connection.losses.saturating_add(1) } else { 0 };
-        let losses = connection.losses;
+        let (losses, port) = (connection.losses, connection.port);
         if connection.trail.is_none() {
             connection.fails_at = Some(now + self.no_route_after);
         }
         let wait = if losses > 1 { self.backoff(losses - 2) } else { core::time::Duration::ZERO };
+        let hold = self.hold_of(port);
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.next_seek = now + wait;
+            connection.next_seek = now + hold + wait;
         }
         self.watch_connection(id);
     }

@@ -28,6 +28,8 @@ impl Router {
         assert!(self.seen.len() == 0 || self.timers.is_set(Timer::Seen));
         assert!(self.reply_keys.is_empty() || self.timers.is_set(Timer::ReplyKeys));
         assert!(self.scent.next_expiry().is_none() || self.timers.is_set(Timer::Scent));
+        let longest = self.waits.shape.longest_turnaround().max(self.waits.shape.jitter * 5);
+        self.delays.assert_consistent(self.now.instant, longest);
         self.scent.assert_consistent(&|hop| self.hop_number(hop).is_some());
     }
 

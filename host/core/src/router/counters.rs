@@ -57,6 +57,10 @@ pub struct Gauges {
     pub reply_keys: u64,
     /// Wake-ups ahead.
     pub timers: u64,
+    /// What waits to be heard by an identity or sent to a neighbour.
+    pub held: u64,
+    /// Its bytes.
+    pub held_bytes: u64,
 }
 
 /// What a router did since its start, and what it holds.

@@ -4,11 +4,13 @@ use bytes::Bytes;
 
 use super::{
     Event, Hop, Output, Role, Router,
+    delays::Matter,
     limits::MAX_OUTPUTS,
+    ports::Port,
     trails::{BindingId, Side, Towards},
 };
 use crate::{
-    Ecn, IdentityKey, Label, LinkId, PortId, TrailId,
+    Ecn, IdentityKey, Label, LinkId, PortId, TrailId, Violation,
     wire::{Frame, KeepReport, MAX_DATA_BODY},
 };
 
@@ -43,8 +45,8 @@ pub(super) struct End {
     pub(super) role: Role,
     /// Packets that went out.
     pub(super) sent: u64,
-    /// Packets that came from another port of this node; what comes over a link its route counts.
-    pub(super) received_here: u64,
+    /// Packets that its port has heard, where its route does not count them: from another port of this node, or by a port that waits.
+    pub(super) heard: u64,
     /// An owner's first packet could overtake the Trail, so it waits for one from the seeker.
     pub(super) may_send: bool,
     /// Signs this end's Keeps; an owner's are signed by the port's own key.
@@ -55,6 +57,8 @@ pub(super) struct End {
     pub(super) at_last_keep: LastKeep,
     /// The hop whose share of a port's trails it takes.
     pub(super) charged: Option<Hop>,
+    /// Its port has no use for it, and knows nothing of it.
+    pub(super) unwanted: bool,
 }
 
 #[cfg(any(feature = "fuzzing", feature = "simulation"))]
@@ -82,18 +86,23 @@ impl End {
             to,
             role,
             sent: 0,
-            received_here: 0,
+            heard: 0,
             may_send: role != Role::Owner,
             key,
             keeps: 0,
             at_last_keep: LastKeep::default(),
             charged: None,
+            unwanted: false,
         }
     }
 }
 
 impl Router {
     pub(super) fn data_from_link(&mut self, link: LinkId, label: Label, ecn: Ecn, body: Bytes) {
+        if self.waits.defences.check_sizes && !self.waits.shape.allows(body.len()) {
+            // An honest neighbour passes on only what it would let in itself.
+            return self.violation(link, Violation::DataSize);
+        }
         let Some(route) = self.routes.get_mut(&(link, label)) else {
             self.counters.drops.unknown_label += 1;
             return self.answer_close(link, label);
@@ -115,7 +124,7 @@ impl Router {
             Side::Port { port, trail } => {
                 self.counters.data.delivered += 1;
                 self.counters.data_bytes.delivered += bytes;
-                self.outputs.push_back(Output::Event { port, event: Event::Data { trail, ecn, body } });
+                self.tell(port, Hop::Link(link), Matter::Packet, Event::Data { trail, ecn, body });
             }
         }
         if first {
@@ -124,7 +133,7 @@ impl Router {
     }
 
     pub(super) fn data_from_port(&mut self, trail: TrailId, ecn: Ecn, body: Bytes) {
-        if body.is_empty() || body.len() > MAX_DATA_BODY {
+        if body.is_empty() || body.len() > MAX_DATA_BODY || !self.waits.shape.allows(body.len()) {
             self.counters.drops.invalid += 1;
             return;
         }
@@ -153,7 +162,7 @@ impl Router {
                 self.counters.data.delivered += 1;
                 self.counters.data_bytes.delivered += bytes;
                 self.arrived_here(trail);
-                self.outputs.push_back(Output::Event { port, event: Event::Data { trail, ecn, body } });
+                self.tell(port, ingress, Matter::Packet, Event::Data { trail, ecn, body });
             }
         }
     }
@@ -184,9 +193,18 @@ impl Router {
         let Some(end) = self.ends.get_mut(&trail) else {
             return;
         };
-        end.received_here += 1;
+        if !self.ports.get(&end.port).is_some_and(Port::waits) {
+            end.heard += 1;
+        }
         if !end.may_send {
             self.let_send(trail);
+        }
+    }
+
+    /// A packet that waited has reached its port.
+    pub(super) fn count_heard(&mut self, trail: TrailId) {
+        if let Some(end) = self.ends.get_mut(&trail) {
+            end.heard += 1;
         }
     }
 
@@ -223,8 +241,10 @@ impl Router {
     /// The packets that arrived at an end.
     pub(super) fn received(&self, end: &End) -> u64 {
         match end.to {
-            Side::Link { link, label } => self.routes.get(&(link, label)).map_or(0, |route| route.packets),
-            Side::Port { .. } => end.received_here,
+            Side::Link { link, label } if !self.ports.get(&end.port).is_some_and(Port::waits) => {
+                self.routes.get(&(link, label)).map_or(0, |route| route.packets)
+            }
+            _ => end.heard,
         }
     }
 }

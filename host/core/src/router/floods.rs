@@ -2,7 +2,7 @@
 //!
 //! The originator treats its own as one that it relays, so that a neighbour cannot tell the first hop from a later one.
 
-use super::{Event, Hop, Router, seen::Act};
+use super::{Event, Hop, Router, delays::Matter, seen::Act};
 use crate::{
     LinkId, MessageId, NeighbourId, PortId, Topic,
     wire::{Flood, Frame, Phase, Signed, Stamp, Verified},
@@ -33,12 +33,12 @@ impl Router {
         let Some(spread) = self.spread(hop, phase, message.id(), message.stamp(), &question) else {
             return;
         };
-        if spread.heard {
-            self.deliver_flood(hop, &message);
+        if spread.heard && self.deliver_flood(hop, &message) && !self.waits.defences.pass_floods_on {
+            return;
         }
         self.counters.floods.passed(hop, spread.to.len() as u64);
         for (link, phase) in spread.to {
-            self.send(link, hop, Frame::Flood { phase, message: message.clone() });
+            self.send_copy(link, hop, Frame::Flood { phase, message: message.clone() });
         }
     }
 
@@ -61,18 +61,20 @@ impl Router {
         Some(spread)
     }
 
-    fn deliver_flood(&mut self, hop: Hop, message: &Signed<Flood, Verified>) {
+    /// Lets the ports hear it that listen to its topic. Whether there is one.
+    fn deliver_flood(&mut self, hop: Hop, message: &Signed<Flood, Verified>) -> bool {
         let topic = message.topic();
         let Some(ports) = self.topics.get(&topic) else {
-            return;
+            return false;
         };
         for port in ports.clone() {
             if Hop::Port(port) != hop {
                 self.counters.floods.delivered += 1;
                 let (from, id, body) = (message.author(), message.id(), message.body());
-                self.event(port, Event::Heard { topic, from, id, body });
+                self.tell(port, hop, Matter::Question, Event::Heard { topic, from, id, body });
             }
         }
+        true
     }
 
     /// Where a flooded message may go.

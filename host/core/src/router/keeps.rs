@@ -92,16 +92,16 @@ impl Router {
                 self.counters.keeps.passed(Hop::Link(link), 1);
                 self.send(next, Hop::Link(link), Frame::Keep { label, message });
             }
-            Side::Port { trail, .. } => {
+            Side::Port { port, trail } => {
                 self.counters.keeps.delivered += 1;
-                self.judge(trail, report);
+                self.bring_report(port, trail, report);
             }
         }
     }
 
     /// A seeker whose trail loses more than half of either direction seeks anew, as a flood. Only the seeker renews, so it
     /// judges both directions by the counts of both ends.
-    fn judge(&mut self, trail: TrailId, theirs: KeepReport) {
+    pub(super) fn judge(&mut self, trail: TrailId, theirs: KeepReport) {
         let Some(end) = self.ends.get(&trail) else {
             return;
         };

@@ -1,6 +1,6 @@
 //! Letters: sealed messages that follow scent without a trail.
 
-use super::{Arrival, Event, Hop, Router};
+use super::{Arrival, Event, Hop, Router, delays::Matter};
 use crate::{
     Address, IdentityKey, PortId,
     wire::{Frame, Letter, Signed, Verified},
@@ -25,19 +25,26 @@ impl Router {
         if self.arrive(hop, message.id(), message.stamp(), message.author()) != Some(Arrival::First) {
             return;
         }
-        let to = message.to();
-        if let Some((port, key)) = self.reader_of(to) {
-            self.counters.letters.delivered += 1;
-            let (from, id, sealed) = (message.author(), message.id(), message.sealed());
-            return self.event(port, Event::Letter { from, id, key, sealed });
-        }
-        let random = self.random();
-        let Some(Hop::Link(link)) = self.scent.choose(to, random, |next| self.usable(next, hop)) else {
-            self.counters.drops.no_scent += 1;
-            return;
+        let (to, random) = (message.to(), self.random());
+        let reader = self.reader_of(to);
+        let own = reader.as_ref().map(|(port, _)| *port);
+        // What one identity of a node writes to another has no way to take.
+        let chosen = match own {
+            Some(port) if matches!(hop, Hop::Port(_)) || !self.waits.defences.follow_row => Some(Hop::Port(port)),
+            _ => self.scent.choose(to, random, |next| self.usable(next, hop, own)),
         };
-        self.counters.letters.passed(hop, 1);
-        self.send(link, hop, Frame::Letter { message });
+        match (chosen, reader) {
+            (Some(Hop::Link(link)), _) => {
+                self.counters.letters.passed(hop, 1);
+                self.send(link, hop, Frame::Letter { message });
+            }
+            (Some(Hop::Port(_)), Some((port, key))) => {
+                self.counters.letters.delivered += 1;
+                let (from, id, sealed) = (message.author(), message.id(), message.sealed());
+                self.tell(port, hop, Matter::Question, Event::Letter { from, id, key, sealed });
+            }
+            _ => self.counters.drops.no_scent += 1,
+        }
     }
 
     /// The port that letters to `to` are for, and the one-time key if that is what they are sealed to.

@@ -114,6 +114,17 @@ pub const CLOSE_INTERVAL: Duration = Duration::from_secs(1);
 /// Labels of the last interval remembered for that; more wait for none, as [`CLOSES_BURST`] is no higher.
 pub const MAX_RECENT_CLOSES: usize = 256;
 
+// ── Waits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// What may wait in all, in bytes: an identity that alone takes half of it hears 80 MB/s at a turnaround of 200 ms.
+pub const HELD_BYTES: usize = 32 << 20;
+
+/// What the smallest thing that waits is charged: its place in memory. So at most 131,072 wait.
+pub const LEAST_HELD_BYTES: usize = 256;
+
+/// What one `tick` releases, so that a long sleep's work comes in portions: below [`MAX_OUTPUTS`], even if each is a Close.
+pub const RELEASES_PER_TICK: usize = 4096;
+
 // ── Seeks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// How long a node remembers by which neighbours a Seek came, and a seeker waits for its Trail.

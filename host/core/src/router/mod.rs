@@ -11,6 +11,7 @@ mod connections;
 mod consistent;
 mod counters;
 mod data;
+mod delays;
 mod floods;
 mod hash;
 mod horizon;
@@ -32,6 +33,8 @@ use rand_core::Rng as _;
 
 pub use api::{Close, Event, Hop, Input, Output, Role, RouterConfig};
 pub use counters::{Counters, Drops, Gauges, Traffic};
+#[cfg(feature = "simulation")]
+pub use delays::Defences;
 pub use horizon::FloodEnd;
 
 use crate::keys::Crypto;
@@ -41,6 +44,7 @@ use crate::{
 };
 use connections::Connection;
 use data::{End, Route};
+use delays::{Delays, Waits};
 use hash::Keyed;
 use horizon::Horizon;
 use links::Link;
@@ -89,6 +93,8 @@ pub struct Router {
     next_trail: u64,
     connections: BTreeMap<ConnectionId, Connection>,
     timers: Timers,
+    waits: Waits,
+    delays: Delays,
     outputs: VecDeque<Output>,
     counters: Counters,
 }
@@ -96,6 +102,17 @@ pub struct Router {
 impl Router {
     /// A router without links and ports.
     pub fn new(config: RouterConfig, now: Now) -> Self {
+        let shape = config.profile.shape();
+        Self::with(config, shape, Default::default(), now)
+    }
+
+    /// A router whose profile's numbers are others, or which leaves defences out: for experiments.
+    #[cfg(feature = "simulation")]
+    pub fn simulate(config: RouterConfig, shape: crate::Shape, defences: Defences, now: Now) -> Self {
+        Self::with(config, shape, defences, now)
+    }
+
+    fn with(config: RouterConfig, shape: crate::Shape, defences: delays::Defences, now: Now) -> Self {
         let mut rng = ChaCha12Rng::from_seed(config.seed);
         let keyed = Keyed::new([rng.next_u64(), rng.next_u64()]);
         Self {
@@ -123,6 +140,8 @@ impl Router {
             next_trail: 0,
             connections: BTreeMap::new(),
             timers: Timers::default(),
+            waits: Waits::new(&config.secret, shape, defences),
+            delays: Delays::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -163,12 +182,13 @@ impl Router {
 
     /// When [`Self::tick`] is due; past due if one call could not do all.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        [self.timers.next(), self.delays.next_due()].into_iter().flatten().min()
     }
 
     /// Does what is due: timeouts, renewals, Keeps, expiry.
     pub fn tick(&mut self, now: Now) {
         self.set_now(now);
+        self.release_due();
         for _ in 0..limits::WAKE_UPS_PER_TICK {
             match self.timers.pop(self.now.instant) {
                 Some(Timer::Seek(id)) => self.seek_due(id),
@@ -197,6 +217,8 @@ impl Router {
                 seen: self.seen.len() as u64,
                 reply_keys: self.reply_keys.len() as u64,
                 timers: self.timers.len() as u64,
+                held: self.delays.len() as u64,
+                held_bytes: self.delays.bytes() as u64,
             },
             ..self.counters
         }
@@ -292,13 +314,13 @@ impl Router {
         }
     }
 
-    /// How loaded a hop is that a message from `from` may be sent to; `None` if it cannot be.
-    fn usable(&self, hop: Hop, from: Hop) -> Option<u8> {
+    /// How loaded a hop is that a message from `from` may go to; `None` if it cannot go there. `own`: the port that it is for, which is a
+    /// hop like any other.
+    fn usable(&self, hop: Hop, from: Hop, own: Option<PortId>) -> Option<u8> {
         match hop {
             _ if hop == from => None,
             Hop::Link(link) => self.links.get(&link).map(|link| link.load),
-            // What is for a port has reached it before anything is chosen.
-            Hop::Port(_) => None,
+            Hop::Port(port) => (own == Some(port)).then(|| self.delays.level()),
         }
     }
 
@@ -338,10 +360,6 @@ impl Router {
 
     fn send(&mut self, link: LinkId, ingress: Hop, frame: Frame<Verified>) {
         self.outputs.push_back(Output::Send { link, ingress, frame });
-    }
-
-    fn event(&mut self, port: PortId, event: Event) {
-        self.outputs.push_back(Output::Event { port, event });
     }
 }
 

@@ -1,5 +1,6 @@
 //! Identities of this node: neighbours without privilege.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use zeroize::Zeroizing;
@@ -23,6 +24,8 @@ pub(super) struct Port {
     pub(super) key: IdentityKey,
     pub(super) address: Address,
     pub(super) listening: bool,
+    /// How long it waits for what it hears.
+    pub(super) hold: Duration,
     pub(super) budgets: Budgets,
     pub(super) connections: usize,
     topics: Vec<Topic>,
@@ -78,6 +81,7 @@ impl Router {
                 key,
                 address,
                 listening: false,
+                hold: self.waits.of_identity(address),
                 budgets: Budgets::new(self.now.instant),
                 connections: 0,
                 topics: Vec::new(),

@@ -42,10 +42,8 @@ impl Router {
         }
         self.remember_copy(hop, message.id());
         match mode {
-            // One that has reached its target goes no further.
-            SeekMode::Directed if first && !self.offer_to_owner(hop, &message) => self.direct_seek(hop, message),
+            SeekMode::Directed if first => self.direct_seek(hop, message),
             SeekMode::Directed => {}
-            // A flooded one goes on from its target as from anywhere.
             SeekMode::Flood(phase) if self.seeks.contains_key(&message.id()) => self.flood_seek(hop, phase, message),
             // A late copy of one that is forgotten: no Trail would find its way back.
             SeekMode::Flood(_) => {}
@@ -89,35 +87,53 @@ impl Router {
         }
     }
 
-    /// Sends a Seek on along scent.
+    /// Sends a Seek along the scent of its target. One for an identity of this node goes where the row says as well, which may be a neighbour:
+    /// then somebody else answers, or nobody.
     pub(super) fn direct_seek(&mut self, hop: Hop, message: Signed<Seek, Verified>) {
+        let own = self.owners.get(&message.target()).copied();
         let random = self.random();
-        let chosen = self.scent.choose(message.target(), random, |next| self.usable(next, hop));
-        let Some(Hop::Link(link)) = chosen else {
+        let chosen = match own {
+            Some(port) if !self.waits.defences.follow_row => Some(Hop::Port(port)),
+            _ => self.scent.choose(message.target(), random, |next| self.usable(next, hop, own)),
+        };
+        let Some(next) = chosen else {
             self.counters.drops.no_scent += 1;
             return;
         };
         let id = message.id();
         if let Some(entry) = self.seeks.get_mut(&id) {
             entry.chosen = chosen;
-            self.timers.set(Timer::Seek(id), self.now.instant + SEEK_SILENCE);
+            let silence = SEEK_SILENCE + self.waits.shape.longest_turnaround();
+            self.timers.set(Timer::Seek(id), self.now.instant + silence);
         }
-        self.counters.seeks.passed(hop, 1);
-        self.send(link, hop, Frame::Seek { mode: SeekMode::Directed, message });
+        match next {
+            Hop::Link(link) => {
+                self.counters.seeks.passed(hop, 1);
+                self.send(link, hop, Frame::Seek { mode: SeekMode::Directed, message });
+            }
+            Hop::Port(port) => self.offer_to_owner(port, hop, &message),
+        }
     }
 
-    /// Lets a local owner hear a flooded Seek and sends it on to everybody, as far as it goes.
+    /// Lets a local owner hear a flooded Seek and sends it on to everybody, as far as it goes: from its target as from anywhere.
     pub(super) fn flood_seek(&mut self, hop: Hop, phase: Phase, message: Signed<Seek, Verified>) {
         let (id, stamp) = (message.id(), message.stamp());
         let Some(spread) = self.spread(hop, phase, id, stamp, &message.target().0) else {
             return;
         };
-        if spread.heard {
-            self.offer_to_owner(hop, &message);
+        let own = self.owners.get(&message.target()).copied();
+        if let Some(port) = own {
+            if spread.heard {
+                self.offer_to_owner(port, hop, &message);
+            }
+            if !self.waits.defences.pass_floods_on {
+                return;
+            }
         }
         self.counters.seeks.passed(hop, spread.to.len() as u64);
         for (link, phase) in spread.to {
-            self.send(link, hop, Frame::Seek { mode: SeekMode::Flood(phase), message: message.clone() });
+            let frame = Frame::Seek { mode: SeekMode::Flood(phase), message: message.clone() };
+            self.send_copy(link, hop, frame);
         }
     }
 
@@ -165,31 +181,34 @@ impl Router {
         }
     }
 
-    /// Lets a local owner answer: each Seek once, by the hop that it came by first. `false`: the target does not listen here.
-    pub(super) fn offer_to_owner(&mut self, hop: Hop, message: &Signed<Seek, Verified>) -> bool {
+    /// Lets a local owner answer, when it has heard of the Seek: each once, by the hop that it came by first.
+    fn offer_to_owner(&mut self, port: PortId, hop: Hop, message: &Signed<Seek, Verified>) {
         let now = self.now.instant;
-        let Some(id) = self.owners.get(&message.target()).copied() else {
-            return false;
-        };
-        let Some(port) = self.ports.get(&id).filter(|port| port.listening) else {
-            return false;
-        };
-        let (room, gives_way) = port.room_for(hop);
+        if !self.ports.get(&port).is_some_and(|port| port.listening) {
+            return;
+        }
         self.counters.seeks.delivered += 1;
-        if !room {
-            self.counters.drops.full += 1;
-        } else if self.budgets(hop).is_some_and(|budgets| budgets.answers.take(1, now)) {
-            if let Some(end) = gives_way.and_then(|trail| self.ends.get(&trail)) {
-                self.unbind(end.binding, None, Close::Busy);
-            }
-            self.answer(id, hop, message);
+        if self.budgets(hop).is_some_and(|budgets| budgets.answers.take(1, now)) {
+            self.bring_seek(port, hop, message);
         } else {
             self.counters.drops.budget += 1;
         }
-        true
     }
 
-    fn answer(&mut self, port: PortId, hop: Hop, message: &Signed<Seek, Verified>) {
+    /// A port answers a Seek, if it still listens and has room for one more trail.
+    pub(super) fn answer(&mut self, port: PortId, hop: Hop, message: &Signed<Seek, Verified>) {
+        let Some((room, gives_way)) =
+            self.ports.get(&port).filter(|port| port.listening).map(|port| port.room_for(hop))
+        else {
+            return;
+        };
+        if !room {
+            self.counters.drops.full += 1;
+            return;
+        }
+        if let Some(end) = gives_way.and_then(|trail| self.ends.get(&trail)) {
+            self.unbind(end.binding, None, Close::Busy);
+        }
         let seek = message.id();
         let secret = self.share_secret();
         let stamp = self.stamp();

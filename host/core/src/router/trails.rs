@@ -172,9 +172,10 @@ impl Router {
             let side = match hop {
                 _ if hop == owner.hop() => None,
                 Hop::Link(link) => self.offer_to_link(link, owner.hop(), message),
-                Hop::Port(port) => {
-                    self.accept_trail(connection?, id, owner, message).map(|trail| Side::Port { port, trail })
-                }
+                Hop::Port(port) => match self.accept_trail(connection?, id, owner, message) {
+                    Some(trail) => Some(Side::Port { port, trail }),
+                    None => self.refuse_later(port, connection?, id, owner),
+                },
             };
             if let Some(side) = side {
                 return Some((side, place + 1));
@@ -243,7 +244,7 @@ impl Router {
     }
 
     /// A trail is broken towards `end`: the other side is told, unless the next hop of the Seek's list takes its place.
-    fn break_at(&mut self, id: BindingId, end: Towards, why: Close) {
+    pub(super) fn break_at(&mut self, id: BindingId, end: Towards, why: Close) {
         let Some(binding) = self.bindings.get(&id) else {
             return;
         };
@@ -260,16 +261,21 @@ impl Router {
             return false;
         };
         let (refused, owner) = (binding.end(Towards::Seeker).side, binding.end(Towards::Owner).side);
-        let Side::Link { link, label } = refused else {
+        if let Side::Port { trail, .. } = refused
+            && !self.ends.get(&trail).is_some_and(|end| end.unwanted)
+        {
             return false;
-        };
+        }
         let Some((message, from)) = binding.offer.take() else {
             return false;
         };
         let Some((seeker, next)) = self.offer(id, owner, &message, from) else {
             return false;
         };
-        self.unroute(link, label, Towards::Seeker, owner.hop());
+        match refused {
+            Side::Link { link, label } => self.unroute(link, label, Towards::Seeker, owner.hop()),
+            Side::Port { trail, .. } => drop(self.ends.remove(&trail)),
+        }
         let deadline = self.keep_deadline(&seeker);
         if let Some(binding) = self.bindings.get_mut(&id) {
             binding.offer = Some((message, next));
@@ -334,6 +340,9 @@ impl Router {
         let Some(end) = self.ends.remove(&trail) else {
             return;
         };
+        if end.unwanted {
+            return;
+        }
         self.tell_closed(port, trail, why);
         match end.role {
             Role::Seeker { connection } => self.connection_lost(connection, trail),

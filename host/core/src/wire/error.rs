@@ -53,6 +53,9 @@ pub enum Violation {
     /// A Keep of another trail, or of another than the end it comes from.
     #[error("a keep does not belong to the trail that it came along")]
     ForeignKeep,
+    /// Data of a length that the network's profile does not have.
+    #[error("a packet's length is not one of the network's")]
+    DataSize,
     /// No protocol version in common.
     #[error("no protocol version in common")]
     Version,
@@ -76,6 +79,7 @@ impl Violation {
             Self::Version => 0x105,
             Self::OutOfPlace => 0x106,
             Self::Overload => 0x107,
+            Self::DataSize => 0x108,
         }
     }
 }

@@ -23,9 +23,10 @@ fn random_programs_break_nothing() {
         sum.trails += ran.trails;
         sum.packets += ran.packets;
         sum.violations += ran.violations;
+        sum.held += ran.held;
     }
     // Programs that get nowhere would prove nothing.
-    assert!(sum.trails > 1000 && sum.packets > 1000 && sum.violations > 100, "{sum:?}");
+    assert!(sum.trails > 1000 && sum.packets > 1000 && sum.violations > 100 && sum.held > 1000, "{sum:?}");
 }
 
 #[test]

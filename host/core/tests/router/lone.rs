@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use mute_core::{
     Address, Close, Counters, Ecn, Event, Hop, IdentityKey, Input, Instant, Label, LinkId, MessageId, NeighbourId, Now,
-    Output, PortId, Router, RouterConfig, Violation,
+    Output, PortId, Profile, Router, RouterConfig, Violation,
     wire::{Flood, Frame, Keep, KeepReport, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified},
 };
 
-use crate::network::{NETWORK, NO_ROUTE_AFTER, PORT};
+use crate::network::{NETWORK, NO_ROUTE_AFTER, PORT, Setting};
 
 const START_UNIX_S: u64 = 1_800_000_037;
 
@@ -68,7 +68,16 @@ impl Lone {
 
     /// The same, made with other than the defaults.
     pub(crate) fn configured(links: u64, configure: impl Fn(&mut RouterConfig)) -> Self {
-        let mut lone = Self::bare(configure);
+        Self::made(links, Setting::of(Profile::Fast), configure)
+    }
+
+    /// The same, with other delays or defences.
+    pub(crate) fn within(setting: Setting, links: u64) -> Self {
+        Self::made(links, setting, |config| config.secret[..4].copy_from_slice(&setting.world.to_be_bytes()))
+    }
+
+    fn made(links: u64, setting: Setting, configure: impl Fn(&mut RouterConfig)) -> Self {
+        let mut lone = Self::bare(setting, configure);
         for link in 0..links {
             lone.input(link_up(link));
         }
@@ -77,12 +86,16 @@ impl Lone {
         lone
     }
 
-    fn bare(configure: impl Fn(&mut RouterConfig)) -> Self {
+    fn bare(setting: Setting, configure: impl Fn(&mut RouterConfig)) -> Self {
         let mut config =
             RouterConfig { no_route_after: NO_ROUTE_AFTER, ..RouterConfig::new(NETWORK, [1; 32], [2; 32]) };
         configure(&mut config);
         let now = Now { instant: Instant::from_origin(Duration::ZERO), unix_s: START_UNIX_S };
-        Self { router: Router::new(config, now), clock: Duration::ZERO, random: 0 }
+        Self {
+            router: Router::simulate(config, setting.shape, setting.defences, now),
+            clock: Duration::ZERO,
+            random: 0,
+        }
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -99,14 +112,19 @@ impl Lone {
         self.input(Input::Frame { link: LinkId(link), frame })
     }
 
+    /// What comes of the next thing that is due until then, and at once.
+    pub(crate) fn next(&mut self, until: Duration) -> Option<Done> {
+        let due = self.router.next_deadline().filter(|due| due.since_origin() <= until)?;
+        self.clock = self.clock.max(due.since_origin());
+        let now = self.now();
+        self.router.tick(now);
+        Some(self.drain())
+    }
+
     pub(crate) fn run(&mut self, time: Duration) -> Done {
         let until = self.clock + time;
         let mut done = Done::default();
-        while let Some(due) = self.router.next_deadline().filter(|due| due.since_origin() <= until) {
-            self.clock = self.clock.max(due.since_origin());
-            let now = self.now();
-            self.router.tick(now);
-            let more = self.drain();
+        while let Some(more) = self.next(until) {
             done.sent.extend(more.sent);
             done.events.extend(more.events);
             done.violations.extend(more.violations);

@@ -1,5 +1,6 @@
 //! The router as a whole: networks of real routers on a virtual clock, and one router among neighbours that lie.
 
+mod alike;
 mod ends;
 mod floods;
 mod hostile;

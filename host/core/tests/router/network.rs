@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mute_core::{
-    Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, LinkId, NeighbourId, NetworkId, Now,
-    Output, PortId, Role, Router, RouterConfig, TrailId,
+    Address, ConnectionId, Counters, Defences, Ecn, Event, IdentityKey, Input, Instant, LinkId, NeighbourId, NetworkId,
+    Now, Output, PortId, Profile, Role, Router, RouterConfig, Shape, TrailId,
     wire::{Decoded, Frame, FrameReader, Verified, decode_frame},
 };
 
@@ -36,8 +36,24 @@ pub(crate) struct Network {
     trace: blake3::Hasher,
     seed: u8,
     next: u64,
+    setting: Setting,
     /// Frames that this says no to are lost; for faults.
     pub(crate) passes: Box<Fault>,
+}
+
+/// What a node's router is like.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting {
+    pub(crate) shape: Shape,
+    pub(crate) defences: Defences,
+    /// Its secret's part that differs from world to world.
+    pub(crate) world: u32,
+}
+
+impl Setting {
+    pub(crate) fn of(profile: Profile) -> Self {
+        Self { shape: profile.shape(), defences: Defences::default(), world: 0 }
+    }
 }
 
 /// The identity of a node's port.
@@ -54,6 +70,10 @@ pub(crate) const PORT: PortId = PortId(1);
 
 impl Network {
     pub(crate) fn new(nodes: usize, seed: u8) -> Self {
+        Self::within(Setting::of(Profile::Fast), nodes, seed)
+    }
+
+    pub(crate) fn within(setting: Setting, nodes: usize, seed: u8) -> Self {
         let mut network = Self {
             nodes: Vec::new(),
             clock: Duration::ZERO,
@@ -63,6 +83,7 @@ impl Network {
             trace: blake3::Hasher::new(),
             seed,
             next: 0,
+            setting,
             passes: Box::new(|_, _, _| true),
         };
         for node in 0..nodes {
@@ -74,20 +95,28 @@ impl Network {
 
     /// Starts a node (again): a router that knows nothing yet, with one listening port.
     pub(crate) fn start(&mut self, node: usize) {
+        self.start_as(node, self.setting);
+    }
+
+    /// Starts a node whose router is not like those of the others.
+    pub(crate) fn start_as(&mut self, node: usize, setting: Setting) {
         let mut seed = [self.seed; 32];
         seed[0] = node as u8;
         seed[1] = self.clock.as_secs() as u8;
-        let config = RouterConfig {
-            no_route_after: NO_ROUTE_AFTER,
-            ..RouterConfig::new(NETWORK, seed, [node as u8 ^ 0x55; 32])
-        };
-        self.nodes[node] = Some(Router::new(config, self.now()));
+        let mut secret = [node as u8 ^ 0x55; 32];
+        secret[..4].copy_from_slice(&setting.world.to_be_bytes());
+        let config = RouterConfig { no_route_after: NO_ROUTE_AFTER, ..RouterConfig::new(NETWORK, seed, secret) };
+        self.nodes[node] = Some(Router::simulate(config, setting.shape, setting.defences, self.now()));
         self.input(node, Input::OpenPort { port: PORT, key: identity(node) });
         self.input(node, Input::Listen { port: PORT, listening: true });
     }
 
     pub(crate) fn line(nodes: usize, seed: u8) -> Self {
-        let mut network = Self::new(nodes, seed);
+        Self::line_within(Setting::of(Profile::Fast), nodes, seed)
+    }
+
+    pub(crate) fn line_within(setting: Setting, nodes: usize, seed: u8) -> Self {
+        let mut network = Self::within(setting, nodes, seed);
         for node in 1..nodes {
             network.link(node - 1, node);
         }
@@ -101,7 +130,11 @@ impl Network {
     }
 
     pub(crate) fn grid(width: usize, height: usize, seed: u8) -> Self {
-        let mut network = Self::new(width * height, seed);
+        Self::grid_within(Setting::of(Profile::Fast), width, height, seed)
+    }
+
+    pub(crate) fn grid_within(setting: Setting, width: usize, height: usize, seed: u8) -> Self {
+        let mut network = Self::within(setting, width * height, seed);
         for y in 0..height {
             for x in 0..width {
                 let node = y * width + x;

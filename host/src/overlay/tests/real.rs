@@ -16,7 +16,7 @@ async fn line(length: u8) -> Vec<Handle> {
     let network = NetworkId([0x5a; 16]);
     let mut nodes: Vec<Handle> = Vec::new();
     for seed in 1..=length {
-        let mut config = NodeConfig::new(NodeSecret::from_seed(&[seed; 32]), network);
+        let mut config = NodeConfig::new(NodeSecret::from_seed(&[seed; 32]), network, mute_core::Profile::Fast);
         // Time for a second and a third try, and short enough to wait for.
         config.no_route_after = Duration::from_secs(10);
         if let Some(previous) = nodes.last() {
