@@ -75,8 +75,8 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    pub(super) fn new(secret: &[u8; 32], shape: Shape, defences: Defences) -> Self {
-        Self { key: blake3::derive_key("mute/1 waits", secret), shape, defences }
+    pub(super) fn new(secret: &[u8; 32], shape: Shape) -> Self {
+        Self { key: blake3::derive_key("mute/1 waits", secret), shape, defences: Defences::default() }
     }
 
     /// How long an identity waits for all that it hears.

@@ -102,17 +102,6 @@ pub struct Router {
 impl Router {
     /// A router without links and ports.
     pub fn new(config: RouterConfig, now: Now) -> Self {
-        let shape = config.profile.shape();
-        Self::with(config, shape, Default::default(), now)
-    }
-
-    /// A router whose profile's numbers are others, or which leaves defences out: for experiments.
-    #[cfg(feature = "simulation")]
-    pub fn simulate(config: RouterConfig, shape: crate::Shape, defences: Defences, now: Now) -> Self {
-        Self::with(config, shape, defences, now)
-    }
-
-    fn with(config: RouterConfig, shape: crate::Shape, defences: delays::Defences, now: Now) -> Self {
         let mut rng = ChaCha12Rng::from_seed(config.seed);
         let keyed = Keyed::new([rng.next_u64(), rng.next_u64()]);
         Self {
@@ -140,7 +129,7 @@ impl Router {
             next_trail: 0,
             connections: BTreeMap::new(),
             timers: Timers::default(),
-            waits: Waits::new(&config.secret, shape, defences),
+            waits: Waits::new(&config.secret, config.profile.shape()),
             delays: Delays::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
@@ -151,6 +140,13 @@ impl Router {
     #[cfg(feature = "simulation")]
     pub fn simulated(config: RouterConfig, now: Now) -> Self {
         Self { crypto: Crypto::Stub, ..Self::new(config, now) }
+    }
+
+    /// The same router with other numbers than its profile's, or without some defences: for experiments, before its first input.
+    #[cfg(feature = "simulation")]
+    pub fn reshaped(mut self, shape: crate::Shape, defences: Defences) -> Self {
+        (self.waits.shape, self.waits.defences) = (shape, defences);
+        self
     }
 
     /// Takes one input. Outputs wait for [`Self::poll`].

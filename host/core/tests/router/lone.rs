@@ -92,7 +92,7 @@ impl Lone {
         configure(&mut config);
         let now = Now { instant: Instant::from_origin(Duration::ZERO), unix_s: START_UNIX_S };
         Self {
-            router: Router::simulate(config, setting.shape, setting.defences, now),
+            router: Router::new(config, now).reshaped(setting.shape, setting.defences),
             clock: Duration::ZERO,
             random: 0,
         }

@@ -106,7 +106,7 @@ impl Network {
         let mut secret = [node as u8 ^ 0x55; 32];
         secret[..4].copy_from_slice(&setting.world.to_be_bytes());
         let config = RouterConfig { no_route_after: NO_ROUTE_AFTER, ..RouterConfig::new(NETWORK, seed, secret) };
-        self.nodes[node] = Some(Router::simulate(config, setting.shape, setting.defences, self.now()));
+        self.nodes[node] = Some(Router::new(config, self.now()).reshaped(setting.shape, setting.defences));
         self.input(node, Input::OpenPort { port: PORT, key: identity(node) });
         self.input(node, Input::Listen { port: PORT, listening: true });
     }
