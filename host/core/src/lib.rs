@@ -78,9 +78,7 @@ pub use id::{
     Address, ConnectionId, Label, LinkId, MessageId, NeighbourId, NetworkId, ParseAddressError, PortId, Topic, TrailId,
 };
 pub use keys::{DirectionKeys, IdentityKey, TrailKeys};
-pub use profile::{ParseProfileError, Profile, SIZE_CLASSES, Shape};
-#[cfg(feature = "simulation")]
-pub use router::Defences;
+pub use profile::{Defences, ParseProfileError, Profile, SIZE_CLASSES, Shape};
 pub use router::{
     Close, Counters, Drops, Event, FloodEnd, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic, limits,
 };

@@ -17,46 +17,9 @@ use super::{
 };
 use crate::{
     Address, ConnectionId, Ecn, Instant, LinkId, NeighbourId, PortId, TrailId,
-    profile::{Shape, exponential},
+    profile::{Defences, Shape, exponential},
     wire::{Frame, KeepReport, Seek, Signed, Verified},
 };
-
-/// The defences that a network's profile stands for, each of which an experiment can leave out; a daemon has them all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Defences {
-    /// Flooded messages for an identity of this node are passed on like all others.
-    pub pass_floods_on: bool,
-    /// Directed Seeks and Letters for an identity of this node follow the row, in which its port is an entry like any other. Without it
-    /// they are always the identity's.
-    pub follow_row: bool,
-    /// What asks for an answer (Seeks, Floods, Letters) reaches an identity late.
-    pub hold_questions: bool,
-    /// What belongs to a trail (Data, Keeps, Closes) reaches an identity late.
-    pub hold_packets: bool,
-    /// A question waits equally long each time. Without it each waits for a fresh draw.
-    pub stable_holds: bool,
-    /// An identity waits equally long whoever asks. Without it there is a draw for each neighbour.
-    pub one_hold: bool,
-    /// Onward copies of flooded messages wait.
-    pub jitter: bool,
-    /// Data whose length is of no size class is the offence of the neighbour that it came from.
-    pub check_sizes: bool,
-}
-
-impl Default for Defences {
-    fn default() -> Self {
-        Self {
-            pass_floods_on: true,
-            follow_row: true,
-            hold_questions: true,
-            hold_packets: true,
-            stable_holds: true,
-            one_hold: true,
-            jitter: true,
-            check_sizes: true,
-        }
-    }
-}
 
 /// What something that waits is about, for the defences.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -33,8 +33,6 @@ use rand_core::Rng as _;
 
 pub use api::{Close, Event, Hop, Input, Output, Role, RouterConfig};
 pub use counters::{Counters, Drops, Gauges, Traffic};
-#[cfg(feature = "simulation")]
-pub use delays::Defences;
 pub use horizon::FloodEnd;
 
 use crate::keys::Crypto;
@@ -144,7 +142,7 @@ impl Router {
 
     /// The same router with other numbers than its profile's, or without some defences: for experiments, before its first input.
     #[cfg(feature = "simulation")]
-    pub fn reshaped(mut self, shape: crate::Shape, defences: Defences) -> Self {
+    pub fn reshaped(mut self, shape: crate::Shape, defences: crate::Defences) -> Self {
         (self.waits.shape, self.waits.defences) = (shape, defences);
         self
     }
