@@ -166,8 +166,8 @@ impl Checks {
     fn conserved(&mut self, net: &Network) {
         for (at, half) in net.halves.iter().enumerate() {
             let c = &half.counters;
-            let queued = half.queue.bytes();
-            if c.pushed != c.dropped + c.cut_queued + queued + c.sent {
+            let queued = half.queue.bytes() as u64;
+            if c.pushed != c.dropped + c.cut_queued + queued + c.taken {
                 self.fail(format!("half {at}: of {} bytes pushed {c:?} and {queued} queued are left", c.pushed));
             }
             let flying = half.flying_bytes();

@@ -44,13 +44,18 @@ impl Default for LinkParams {
     }
 }
 
-/// Where the bytes of a half went, as [`wire_bytes`] counts them.
+/// Where the bytes of a half went: up to the line as its queue charges them (their encoded length, at least 256), on it as
+/// [`wire_bytes`] counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HalfCounters {
     /// Given to the queue.
     pub pushed: u64,
     /// Dropped by the queue.
     pub dropped: u64,
+    /// Taken from the queue.
+    pub taken: u64,
+    /// In the queue when the link went down.
+    pub cut_queued: u64,
     /// Put on the line, each frame once.
     pub sent: u64,
     /// Sent again after a loss.
@@ -59,8 +64,6 @@ pub struct HalfCounters {
     pub lost: u64,
     /// Arrived.
     pub arrived: u64,
-    /// In the queue when the link went down.
-    pub cut_queued: u64,
     /// On the line when the link went down.
     pub cut_flying: u64,
     /// Frames put on the line.
@@ -145,6 +148,7 @@ impl std::ops::Add for HalfCounters {
         Self {
             pushed: self.pushed + other.pushed,
             dropped: self.dropped + other.dropped,
+            taken: self.taken + other.taken,
             sent: self.sent + other.sent,
             resent: self.resent + other.resent,
             lost: self.lost + other.lost,

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use mute_core::{Event, PortId, Role, Topic, TrailId};
-use mute_sim::{App, Config, LinkParams, Network, NodeId, Signatures, Topology, wire_bytes};
+use mute_sim::{App, Config, LinkParams, Network, NodeId, QueueKind, Signatures, Topology, wire_bytes};
 
 /// Keeps what happens, and when.
 #[derive(Default)]
@@ -112,7 +112,8 @@ fn a_frame_takes_its_line_time_and_the_delay() {
 
 #[test]
 fn an_upload_is_shared_evenly_by_the_links_that_use_it() {
-    let config = Config { upload: 20_000, ..config(LinkParams { rate: 0, ..LinkParams::default() }) };
+    let config =
+        Config { upload: 20_000, queue: QueueKind::FIFO, ..config(LinkParams { rate: 0, ..LinkParams::default() }) };
     let mut net = Network::new(config, &Topology::joined(3, [(0, 1), (0, 2)]));
     let (port, _) = net.open(0, 0);
     let mut log = Log::default();

@@ -10,7 +10,8 @@ use mute_sim::{
 /// A line of four nodes whose middle link is slow.
 fn bottleneck(rate: u64, seed: u64) -> Network {
     let link = LinkParams { rate, delay: Duration::from_millis(10), ..LinkParams::default() };
-    let queue = QueueKind::Fifo { mark: rate / 20, limit: rate / 2 };
+    let (mark, limit) = (rate as usize / 20, rate as usize / 2);
+    let queue = if seed.is_multiple_of(2) { QueueKind::Fifo { mark, limit } } else { QueueKind::default() };
     let mut net = Network::new(Config { link, queue, ..Config::new(seed) }, &Topology::line(4));
     for edge in [0, 2] {
         net.set_link(edge, LinkParams { rate: 10 * rate, ..link });

@@ -131,7 +131,7 @@ impl Network {
         for side in 0..2 {
             let at = 2 * edge + side;
             let half = &mut self.halves[at];
-            half.counters.cut_queued += half.queue.bytes();
+            half.counters.cut_queued += half.queue.bytes() as u64;
             half.counters.cut_flying += half.flying_bytes();
             half.queue = Queue::new(self.config.queue);
             half.flying.clear();

@@ -2,6 +2,7 @@
 
 use mute_core::{
     Hop, Input, LinkId,
+    scheduler::Standing,
     wire::{Frame, Verified},
 };
 
@@ -39,13 +40,16 @@ impl Network {
         if let Some(tap) = &mut self.tap {
             tap(std::time::Duration::from_nanos(self.clock), node, link, &frame);
         }
+        if self.config.lean_queues && self.bypass(node, at, &frame) {
+            return self.launch(at, frame);
+        }
         let now = self.now().instant;
+        let standing = self.standing_of(node, ingress);
         let half = &mut self.halves[at as usize];
-        let bytes = wire_bytes(frame.encoded_len());
-        let expected = half.queue.bytes() + bytes;
-        half.queue.push(ingress, frame, now);
-        half.counters.pushed += bytes;
-        half.counters.dropped += expected.saturating_sub(half.queue.bytes());
+        let expected = half.queue.bytes() + half.queue.charge(&frame);
+        half.counters.pushed += half.queue.charge(&frame) as u64;
+        half.queue.push(ingress, standing, frame, now);
+        half.counters.dropped += expected.saturating_sub(half.queue.bytes()) as u64;
         if self.nodes[node as usize].upload > 0 {
             if !half.in_ring {
                 half.in_ring = true;
@@ -57,6 +61,28 @@ impl Network {
             self.serve_line(at);
         }
         self.hear_load(node, at);
+    }
+
+    /// Whether a frame goes to its line past the empty queue; it is counted as if it had gone through.
+    fn bypass(&mut self, node: NodeId, at: u32, frame: &Frame<Verified>) -> bool {
+        let half = &mut self.halves[at as usize];
+        let free =
+            half.queue.bytes() == 0 && half.free_at <= self.clock && self.nodes[node as usize].free_at <= self.clock;
+        if free {
+            let charge = half.queue.charge(frame) as u64;
+            half.counters.pushed += charge;
+            half.counters.taken += charge;
+        }
+        free
+    }
+
+    /// How an ingress stands with a node.
+    fn standing_of(&self, node: NodeId, ingress: Hop) -> Standing {
+        let (Some(standing), Hop::Link(link)) = (&self.config.standing, ingress) else {
+            return Standing::default();
+        };
+        let at = parts(link).0 as usize;
+        self.edges.get(at / 2).map_or_else(Standing::default, |edge| standing(node, edge.ends[1 - at % 2]))
     }
 
     /// The router hears at once of a level that has changed.
@@ -122,8 +148,12 @@ impl Network {
         let half = &mut self.halves[at as usize];
         let before = half.queue.bytes();
         let frame = half.queue.pop(now);
-        let taken = frame.as_ref().map_or(0, |frame| wire_bytes(frame.encoded_len()));
-        half.counters.dropped += before.saturating_sub(half.queue.bytes() + taken);
+        let taken = frame.as_ref().map_or(0, |frame| half.queue.charge(frame));
+        half.counters.taken += taken as u64;
+        half.counters.dropped += before.saturating_sub(half.queue.bytes() + taken) as u64;
+        if self.config.lean_queues {
+            half.queue.shrink();
+        }
         frame
     }
 

@@ -44,6 +44,9 @@ pub enum Signatures {
 /// Changes what a node's router is made with.
 pub type Configure = std::rc::Rc<dyn Fn(NodeId, &mut mute_core::RouterConfig)>;
 
+/// How a node's neighbour, the second, stands with it as an ingress of its queues.
+pub type StandingOf = std::rc::Rc<dyn Fn(NodeId, NodeId) -> mute_core::scheduler::Standing>;
+
 /// What a network is made with.
 #[derive(Clone)]
 pub struct Config {
@@ -57,6 +60,11 @@ pub struct Config {
     pub upload: u64,
     /// The queues.
     pub queue: QueueKind,
+    /// Who is a stranger to whom, and weighs how much in fair queues; `None`: all are friends of weight 1.
+    pub standing: Option<StandingOf>,
+    /// Frames that find a line free and its queue empty go past it, and empty queues keep no memory (nor what fair queues remember of
+    /// the last seconds): for networks of more than some 10⁴ nodes.
+    pub lean_queues: bool,
     /// Changes what each node's router is made with, its defaults being [`RouterConfig::new`](mute_core::RouterConfig::new)'s: how floods end, profiles.
     pub router: Option<Configure>,
     /// How long a link to a node that crashed stays up, as the links' idle timeout has it.
@@ -74,6 +82,8 @@ impl Config {
             link: LinkParams::default(),
             upload: 0,
             queue: QueueKind::default(),
+            standing: None,
+            lean_queues: false,
             router: None,
             crash_silence: Duration::from_secs(10),
             check_every: Duration::from_secs(10),

@@ -26,6 +26,9 @@ pub struct Bench {
     /// Connections, one each tenth of a second.
     #[arg(long, default_value_t = 20)]
     pub connections: usize,
+    /// Queues that hold nothing keep no memory, as large networks need it.
+    #[arg(long)]
+    pub lean: bool,
     /// Packets of 1,200 bytes that each connection then sends, one each ten milliseconds.
     #[arg(long, default_value_t = 1000)]
     pub packets: u32,
@@ -75,7 +78,7 @@ impl Bench {
         let mut record = Record::new("bench", self, seed);
         let topology = Topology::of_kind(self.topology, self.nodes, self.degree, seed);
         let empty = resident();
-        let mut net = Network::new(Config::new(seed), &topology);
+        let mut net = Network::new(Config { lean_queues: self.lean, ..Config::new(seed) }, &topology);
         let mut load = Load::default();
         let mut random = Random::new(seed, "bench");
         let topic = Topic::of("bench");
