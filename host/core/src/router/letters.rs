@@ -31,7 +31,7 @@ impl Router {
         // What one identity of a node writes to another has no way to take.
         let chosen = match own {
             Some(port) if matches!(hop, Hop::Port(_)) || !self.waits.defences.follow_row => Some(Hop::Port(port)),
-            _ => self.scent.choose(to, random, |next| self.usable(next, hop, own)),
+            _ => self.scent.choose(to, random, self.now.instant, |next| self.usable(next, hop, own)),
         };
         match (chosen, reader) {
             (Some(Hop::Link(link)), _) => {

@@ -48,11 +48,17 @@ pub const SCENT_RANKS: usize = 4;
 
 // ── Scent ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Addresses with scent. Some 300 bytes each: 5 MB.
+/// Addresses with scent. Under 150 bytes each: 2.4 MB.
 pub const MAX_ROWS: usize = 16 * 1024;
 
-/// Hops in one row: no node needs more alternatives, and the weakest gives way.
-pub const MAX_ROW_ENTRIES: usize = 8;
+/// Hops in one row: the copies of one message that lay scent, and two more; the weakest gives way to a stronger.
+pub const MAX_ROW_ENTRIES: usize = 6;
+
+/// An address that is heard of again so long after the first time has come to stay: most, made for one question, are not.
+pub const PROBATION: Duration = Duration::from_secs(60);
+
+/// How long a hop whose trail proved bad is not chosen where there is another: several tries of a connection.
+pub const FAILURE_MEMORY: Duration = Duration::from_secs(300);
 
 /// A row that nothing touched for so long is forgotten: no trail of that time lives any more.
 pub const ROW_IDLE: Duration = Duration::from_secs(600);

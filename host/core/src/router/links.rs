@@ -66,7 +66,7 @@ impl Router {
         if self.links.remove(&link).is_none() {
             return;
         }
-        self.scent.forget_hop(Hop::Link(link));
+        self.scent.forget_hop(Hop::Link(link), self.now.instant);
         for id in self.bindings_at(|side| matches!(side, Side::Link { link: at, .. } if *at == link)) {
             self.break_from(id, |side| matches!(side, Side::Link { link: at, .. } if *at == link), Close::LinkLost);
         }

@@ -116,7 +116,7 @@ impl Router {
             topics: BTreeMap::new(),
             reply_keys: BTreeMap::new(),
             next_hop: 0,
-            scent: Scent::default(),
+            scent: Scent::new(keyed.clone()),
             seen: Seen::new(keyed.clone()),
             seeks: BTreeMap::new(),
             seeks_of: BTreeMap::new(),

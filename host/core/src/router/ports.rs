@@ -111,7 +111,7 @@ impl Router {
         for id in self.bindings_at(here) {
             self.break_from(id, here, Close::ByPeer);
         }
-        self.scent.forget_hop(Hop::Port(port));
+        self.scent.forget_hop(Hop::Port(port), self.now.instant);
     }
 
     pub(super) fn listen(&mut self, port: PortId, listening: bool) {

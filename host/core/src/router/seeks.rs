@@ -94,7 +94,7 @@ impl Router {
         let random = self.random();
         let chosen = match own {
             Some(port) if !self.waits.defences.follow_row => Some(Hop::Port(port)),
-            _ => self.scent.choose(message.target(), random, |next| self.usable(next, hop, own)),
+            _ => self.scent.choose(message.target(), random, self.now.instant, |next| self.usable(next, hop, own)),
         };
         let Some(next) = chosen else {
             self.counters.drops.no_scent += 1;

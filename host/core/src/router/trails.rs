@@ -3,7 +3,7 @@
 use super::{
     Close, Hop, Role, Router,
     data::Route,
-    limits::{KEEP_PATIENCE, MAX_BINDINGS, MAX_LABELS, TRAIL_LIFE},
+    limits::{KEEP_PATIENCE, MAX_BINDINGS, MAX_LABELS, MAX_SEEK_HOPS, TRAIL_LIFE},
     minute, seen,
     timers::Timer,
 };
@@ -72,10 +72,16 @@ pub(super) struct Binding {
     pub(super) seek: MessageId,
     ends: [Far; 2],
     ends_at: Instant,
-    /// The Trail, until something came along it from the seeker's side: where the hop that it was offered to refuses it, the next of the
-    /// Seek's list gets it. And how far in that list it got.
-    pub(super) offer: Option<(Signed<Trail, Verified>, usize)>,
+    /// The Trail, until something came along it from the seeker's side: where the hop that it was offered to refuses it, another of the
+    /// Seek's list gets it. And who of that list was asked.
+    pub(super) offer: Option<(Signed<Trail, Verified>, Asked)>,
 }
+
+/// The hops of a Seek's list that a Trail was offered to, a bit for each place.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Asked(u8);
+
+const _: () = assert!(MAX_SEEK_HOPS <= u8::BITS as usize, "there is a bit for each place");
 
 impl Binding {
     pub(super) fn end(&self, end: Towards) -> &Far {
@@ -131,7 +137,7 @@ impl Router {
         let message = message.detached();
         let id = self.next_binding;
         self.next_binding = BindingId(id.0 + 1);
-        let (seeker, next) = self.offer(id, owner, &message, 0)?;
+        let (seeker, asked) = self.offer(id, owner, &message, Asked::default())?;
         let entry = self.seeks.get_mut(&seek)?;
         entry.answered = true;
         let seeker_address = entry.author;
@@ -141,7 +147,7 @@ impl Router {
             seek,
             ends: [far(seeker_address, seeker, seeker_deadline), far(address, owner, owner_deadline)],
             ends_at: self.now.instant + TRAIL_LIFE,
-            offer: Some((message, next)),
+            offer: Some((message, asked)),
         };
         self.timers.set(Timer::Binding(id), binding.due());
         self.bindings.insert(id, binding);
@@ -158,17 +164,24 @@ impl Router {
         Some((id, seeker))
     }
 
-    /// Offers a Trail to the hops of its Seek's list, from the `from`th on. Gives the side that took it and the place after it in the list.
+    /// Offers a Trail to the hops of its Seek's list in order, those last whose trails to the seeker proved bad lately. Gives the side that took
+    /// it.
     fn offer(
         &mut self,
         id: BindingId,
         owner: Side,
         message: &Signed<Trail, Verified>,
-        from: usize,
-    ) -> Option<(Side, usize)> {
+        mut asked: Asked,
+    ) -> Option<(Side, Asked)> {
         let entry = self.seeks.get(&message.seek())?;
-        let (hops, connection) = (entry.hops.clone(), entry.connection);
-        for (place, hop) in hops.into_iter().enumerate().skip(from) {
+        let (seeker, connection) = (entry.author, entry.connection);
+        let mut hops: Vec<(bool, usize, Hop)> = Vec::with_capacity(entry.hops.len());
+        for (place, hop) in entry.hops.iter().enumerate().filter(|(place, _)| asked.0 & 1 << place == 0) {
+            hops.push((self.scent.is_bad(seeker, *hop, self.now.instant), place, *hop));
+        }
+        hops.sort_unstable();
+        for (_, place, hop) in hops {
+            asked.0 |= 1 << place;
             let side = match hop {
                 _ if hop == owner.hop() => None,
                 Hop::Link(link) => self.offer_to_link(link, owner.hop(), message),
@@ -178,7 +191,7 @@ impl Router {
                 },
             };
             if let Some(side) = side {
-                return Some((side, place + 1));
+                return Some((side, asked));
             }
         }
         None
@@ -266,10 +279,10 @@ impl Router {
         {
             return false;
         }
-        let Some((message, from)) = binding.offer.take() else {
+        let Some((message, asked)) = binding.offer.take() else {
             return false;
         };
-        let Some((seeker, next)) = self.offer(id, owner, &message, from) else {
+        let Some((seeker, asked)) = self.offer(id, owner, &message, asked) else {
             return false;
         };
         match refused {
@@ -278,7 +291,7 @@ impl Router {
         }
         let deadline = self.keep_deadline(&seeker);
         if let Some(binding) = self.bindings.get_mut(&id) {
-            binding.offer = Some((message, next));
+            binding.offer = Some((message, asked));
             let far = binding.end_mut(Towards::Seeker);
             (far.side, far.deadline) = (seeker, deadline);
             self.timers.set(Timer::Binding(id), binding.due());
@@ -374,7 +387,7 @@ impl Router {
         }
         let silent = binding.ends.iter().find(|end| end.deadline.is_some_and(|deadline| deadline <= now));
         if let Some(silent) = silent {
-            self.scent.weaken(silent.address, silent.side.hop());
+            self.scent.fail(silent.address, silent.side.hop(), now);
             self.unbind(id, None, Close::Expired);
         } else {
             self.timers.set(Timer::Binding(id), binding.due());
