@@ -21,6 +21,8 @@
 //! 6. After six to eight minutes the seeker seeks again and a second trail is laid beside the first; a
 //!    [`SuccessionProof`] in its first packet says which connection it continues. At ten minutes every trail ends. **Close** ends one earlier.
 //! 7. A **Letter** follows scent without a trail: small, sealed, unreliable.
+//! 8. Where addresses are found by **Walks** ([`Finding`]), one that listens sends a Walk now and then, which lays scent at some hundred nodes,
+//!    and a Seek without scent walks as well until it meets one of them.
 //!
 //! What goes to a neighbour waits in that link's [`Scheduler`], which shares the link fairly among those that it comes from.
 //!
@@ -29,14 +31,11 @@
 //! - A message counts once, within ten minutes of its stamp; repeated, spoofed or late it lays no scent.
 //! - Whatever neighbours send, a router does not panic, and it holds no more than [`limits`] allows; each table is shared
 //!   among those who fill it, so that one neighbour's excess costs that neighbour.
-//! - Long-lived keys sign Trails and an owner's Keeps only: whoever asks or seeks signs with keys that do not lead to it.
+//! - Long-lived keys sign Trails, an owner's Keeps and Walks only: whoever asks or seeks signs with keys that do not lead to it.
 //! - Whether an identity lives at a node or behind it looks the same but for what [`profile`] says: its port is an entry in the row like any
 //!   other hop, what is for it is passed on like all else, and what it answers is late by a time of its own.
 //! - The same seed and the same inputs at the same times give the same outputs.
 //! - The router sees no IP address and no node's key; [`neighbours`], which decides whom to link with, sees both and prints neither. No secret can be printed.
-//!
-//! # What is not here yet
-//! Walks, and probation of rows.
 //!
 //! ```
 //! use std::time::Duration;
@@ -80,7 +79,8 @@ pub use id::{
 pub use keys::{DirectionKeys, IdentityKey, TrailKeys};
 pub use profile::{Defences, ParseProfileError, Profile, SIZE_CLASSES, Shape};
 pub use router::{
-    Close, Counters, Drops, Event, FloodEnd, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic, limits,
+    Close, Counters, Drops, Event, Finding, FloodEnd, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic,
+    WalkShape, limits,
 };
 pub use scheduler::{Scheduler, SchedulerConfig};
 pub use succession::SuccessionProof;

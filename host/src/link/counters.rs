@@ -22,6 +22,8 @@ pub enum FrameKind {
     Keep,
     /// A sealed letter.
     Letter,
+    /// What lays scent of an address that wants to be found.
+    Walk,
     /// A sealed packet on a trail.
     Data,
     /// The end of a trail.
@@ -29,12 +31,13 @@ pub enum FrameKind {
 }
 
 /// Every kind, in the order of their indices.
-const KINDS: [FrameKind; 7] = [
+const KINDS: [FrameKind; 8] = [
     FrameKind::Flood,
     FrameKind::Seek,
     FrameKind::Trail,
     FrameKind::Keep,
     FrameKind::Letter,
+    FrameKind::Walk,
     FrameKind::Data,
     FrameKind::Close,
 ];
@@ -47,8 +50,9 @@ fn index_of<S>(frame: &Frame<S>) -> usize {
         Frame::Trail { .. } => 2,
         Frame::Keep { .. } => 3,
         Frame::Letter { .. } => 4,
-        Frame::Data { .. } => 5,
-        Frame::Close { .. } => 6,
+        Frame::Walk { .. } => 5,
+        Frame::Data { .. } => 6,
+        Frame::Close { .. } => 7,
     }
 }
 

@@ -17,7 +17,7 @@ impl Lane {
     pub(super) const CONTROL: Self = Self(0);
     /// Data of flows that send small packets only.
     pub(super) const INTERACTIVE: Self = Self(1);
-    /// What spreads and what must be verified on its own budget: Flood, Seek, Letter.
+    /// What spreads and what must be verified on its own budget: Flood, Seek, Letter, Walk.
     pub(super) const FLOOD: Self = Self(2);
     /// The number of the first lane of bulk data; the others follow.
     pub(super) const FIRST_BULK: usize = 3;
@@ -67,7 +67,7 @@ impl Lane {
     pub(super) fn admits<S>(self, frame: &Frame<S>) -> bool {
         match frame {
             Frame::Trail { .. } | Frame::Keep { .. } | Frame::Close { .. } => self == Self::CONTROL,
-            Frame::Flood { .. } | Frame::Seek { .. } | Frame::Letter { .. } => self == Self::FLOOD,
+            Frame::Flood { .. } | Frame::Seek { .. } | Frame::Letter { .. } | Frame::Walk { .. } => self == Self::FLOOD,
             Frame::Data { .. } => self.is_data(),
         }
     }

@@ -26,7 +26,7 @@ const MAX_BULK_FLOWS: usize = 1024;
 pub(super) struct QueueLimits {
     /// Trail, Keep, Close.
     pub(super) control: usize,
-    /// Flood, Seek, Letter.
+    /// Flood, Seek, Letter, Walk.
     pub(super) flood: usize,
     /// Data of interactive flows.
     pub(super) interactive: usize,
@@ -159,7 +159,7 @@ impl<S> SendQueue<S> {
     fn lane_of(&mut self, frame: &Frame<S>, now: Instant) -> Lane {
         match frame {
             Frame::Trail { .. } | Frame::Keep { .. } | Frame::Close { .. } => Lane::CONTROL,
-            Frame::Flood { .. } | Frame::Seek { .. } | Frame::Letter { .. } => Lane::FLOOD,
+            Frame::Flood { .. } | Frame::Seek { .. } | Frame::Letter { .. } | Frame::Walk { .. } => Lane::FLOOD,
             Frame::Data { label, body, .. } if body.len() > SMALL_BYTES => {
                 self.remember_bulk(*label, now);
                 Lane::of_bulk(*label)

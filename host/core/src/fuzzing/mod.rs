@@ -20,7 +20,7 @@ use crate::{
     neighbours::{NodeKey, check_saved, saved_examples},
     wire::{
         Decoded, Ecn, Flood, Frame, FrameReader, Hello, Keep, KeepReport, Letter, LinkMessage, MAX_FRAME, Phase, Seek,
-        SeekMode, Signed, Stamp, Trail, Verified, decode_frame, decode_hello,
+        SeekMode, Signed, Stamp, Trail, Verified, Walk, Way, decode_frame, decode_hello,
     },
 };
 
@@ -80,6 +80,7 @@ fn read_all<S>(frame: &Frame<S>) {
         Frame::Trail { message, .. } => drop((message.seek(), message.share(), message.id())),
         Frame::Keep { message, .. } => drop((message.seek(), message.report(), message.detached())),
         Frame::Letter { message } => drop((message.to(), message.sealed())),
+        Frame::Walk { message, .. } => drop((message.author(), message.stamp(), message.id())),
         Frame::Data { body, .. } => assert!(!body.is_empty()),
         Frame::Close { .. } => {}
     }
@@ -184,6 +185,11 @@ fn frames() -> Vec<Vec<u8>> {
         },
         Frame::Data { label, ecn: Ecn::Capable0, body: Bytes::from_static(b"sealed") },
         Frame::Close { label },
+        Frame::Walk { way: Way::Roam(3), message: Signed::<Walk, _>::sign(NETWORK, &key, stamp).expect(signed) },
+        Frame::Seek {
+            mode: SeekMode::Walk(Way::Stem),
+            message: Signed::<Seek, _>::sign(NETWORK, &key, stamp, key.address(), &share).expect(signed),
+        },
     ];
     let mut examples: Vec<Vec<u8>> = frames
         .iter()

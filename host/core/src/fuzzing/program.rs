@@ -8,9 +8,9 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Address, ConnectionId, Counters, Ecn, Event, IdentityKey, Input, Instant, Label, LinkId, MessageId, NeighbourId,
-    NetworkId, Now, Output, PortId, Profile, Router, RouterConfig, Topic, TrailId,
-    wire::{Flood, Frame, Keep, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified},
+    Address, ConnectionId, Counters, Ecn, Event, Finding, FloodEnd, IdentityKey, Input, Instant, Label, LinkId,
+    MessageId, NeighbourId, NetworkId, Now, Output, PortId, Profile, Router, RouterConfig, Topic, TrailId,
+    wire::{Flood, Frame, Keep, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified, Walk, Way},
 };
 
 /// The most steps of one program: later bytes are ignored.
@@ -118,7 +118,13 @@ pub fn run_program(program: &[u8]) -> Ran {
 fn run_with(program: &[u8], profile: Profile) -> Ran {
     let mut choices = Choices(program);
     let mut now = Now { instant: Instant::default(), unix_s: START_UNIX_S };
-    let config = RouterConfig { profile, ..RouterConfig::new(NETWORK, [1; 32], [2; 32]) };
+    let options = choices.byte();
+    let config = RouterConfig {
+        profile,
+        flood_end: [FloodEnd::DropTree, FloodEnd::KeyedStop, FloodEnd::Fading][usize::from(options % 3)],
+        finding: if options & 4 == 0 { Finding::Floods } else { Finding::Walks },
+        ..RouterConfig::new(NETWORK, [1; 32], [2; 32])
+    };
     let mut router = Router::new(config, now);
     let mut seen = Seen { sealed: profile.shape().class_of(SEALED.len()).unwrap_or_default(), ..Seen::default() };
     for link in 0..3 {
@@ -243,19 +249,33 @@ fn frame(choices: &mut Choices<'_>, seen: &mut Seen, now: Now) -> (LinkId, Frame
             let to = address(choices.few());
             Frame::Letter { message: stub::<Letter>(author, stamp, &[&to.0, b"sealed"]) }
         }
+        2 if choices.byte() & 1 == 0 => {
+            let (author, stamp) = (address(choices.few()), stamp(choices, seen, now));
+            Frame::Walk { way: way(choices), message: stub::<Walk>(author, stamp, &[]) }
+        }
         2..=4 => {
             let (author, stamp) = (address(choices.few()), stamp(choices, seen, now));
             let target = address(choices.few());
             let message = stub::<Seek>(author, stamp, &[&target.0, &SHARE]);
             seen.seeks.push(Sought { id: message.id(), author, target });
-            let directed = choices.byte() & 3 == 0;
-            let mode = if directed { SeekMode::Directed } else { SeekMode::Flood(phase) };
+            let mode = match choices.byte() & 7 {
+                0 | 1 => SeekMode::Directed,
+                2 => SeekMode::Walk(way(choices)),
+                _ => SeekMode::Flood(phase),
+            };
             Frame::Seek { mode, message }
         }
         5..=7 => return answer(choices, seen, now, link),
         _ => return along(choices, seen, now, link),
     };
     (link, frame)
+}
+
+fn way(choices: &mut Choices<'_>) -> Way {
+    match choices.byte() % 4 {
+        0 => Way::Stem,
+        walkers => Way::Roam(walkers * walkers),
+    }
 }
 
 /// A Trail that answers a Seek.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::FloodEnd;
+use super::{Finding, FloodEnd, WalkShape};
 use crate::{
     Address, ConnectionId, Ecn, IdentityKey, LinkId, MessageId, NeighbourId, NetworkId, PortId, Profile, Topic,
     TrailId, TrailKeys, Violation,
@@ -25,6 +25,10 @@ pub struct RouterConfig {
     pub no_route_after: core::time::Duration,
     /// How floods end at this node. (Every node may have its own; a network is measured with one.)
     pub flood_end: FloodEnd,
+    /// How addresses are found.
+    pub finding: Finding,
+    /// How far Walks go through this node.
+    pub walks: WalkShape,
 }
 
 impl RouterConfig {
@@ -37,6 +41,8 @@ impl RouterConfig {
             secret,
             no_route_after: super::limits::NO_ROUTE_AFTER,
             flood_end: FloodEnd::default(),
+            finding: Finding::default(),
+            walks: WalkShape::default(),
         }
     }
 }

@@ -69,7 +69,9 @@ impl Budgets {
     pub(crate) fn pay(&mut self, frame: &Frame<Verified>, now: Instant) -> bool {
         let bytes = frame.encoded_len() as u64;
         let bucket = match frame {
-            Frame::Flood { .. } | Frame::Seek { mode: SeekMode::Flood(_), .. } => &mut self.floods,
+            Frame::Flood { .. }
+            | Frame::Walk { .. }
+            | Frame::Seek { mode: SeekMode::Flood(_) | SeekMode::Walk(_), .. } => &mut self.floods,
             Frame::Seek { .. } | Frame::Letter { .. } => &mut self.directed,
             // Data is the scheduler's, and a Close costs nothing.
             Frame::Trail { .. } | Frame::Keep { .. } | Frame::Data { .. } | Frame::Close { .. } => &mut self.trails,

@@ -1,11 +1,11 @@
 //! Connections: what a port wants, kept up by seeking, renewing and seeking again.
 
 use super::{
-    Arrival, Close, Event, Hop, Role, Router,
+    Arrival, Close, Event, Finding, Hop, Role, Router,
     data::End,
     limits::{
-        FIRST_RETRY, LONGEST_RETRY, MAX_CONNECTIONS_PER_PORT, MAX_PENDING_SEEKS, OVERLAP, RENEW_AFTER, SEEK_MEMORY,
-        YOUNG_TRAIL,
+        FIRST_RETRY, HASTEN_INTERVAL, HASTENED, LONGEST_RETRY, MAX_CONNECTIONS_PER_PORT, MAX_PENDING_SEEKS, OVERLAP,
+        RENEW_AFTER, SEEK_MEMORY, WALKING_TRIES, YOUNG_TRAIL,
     },
     timers::Timer,
     trails::{BindingId, Side},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Address, ConnectionId, IdentityKey, Instant, MessageId, PortId, TrailId, TrailKeys,
     keys::{ShareSecret, TrailEnd},
-    wire::{Frame, Phase, Seek, SeekMode, Signed, Trail, Verified},
+    wire::{Frame, Phase, Seek, SeekMode, Signed, Trail, Verified, Way},
 };
 
 /// A port's wish to be connected.
@@ -132,7 +132,7 @@ impl Router {
         }
     }
 
-    /// One try: directed where there is scent, else, and from the second try on, as a flood.
+    /// One try: directed where there is scent; else, and from the second try on, as a walk where addresses are found so, and at last as a flood.
     fn seek(&mut self, id: ConnectionId) {
         let now = self.now.instant;
         let Some(connection) = self.connections.get(&id) else {
@@ -149,7 +149,11 @@ impl Router {
         self.watch_connection(id);
         let own = self.owners.get(&target).copied();
         let directed = tries == 0 && self.scent.has(target, |next| self.usable(next, hop, own).is_some());
-        let mode = if directed { SeekMode::Directed } else { SeekMode::Flood(Phase::Hidden) };
+        let mode = match self.finding {
+            _ if directed => SeekMode::Directed,
+            Finding::Walks if tries < WALKING_TRIES => SeekMode::Walk(Way::Stem),
+            _ => SeekMode::Flood(Phase::Hidden),
+        };
         let Some(key) = self.seek_key(port, target) else {
             return;
         };
@@ -172,6 +176,7 @@ impl Router {
         }
         match mode {
             SeekMode::Directed => self.direct_seek(hop, message),
+            SeekMode::Walk(way) => self.walk_seek(hop, way, Arrival::First, message),
             SeekMode::Flood(phase) => self.flood_seek(hop, phase, message),
         }
     }
@@ -283,6 +288,23 @@ impl Router {
             // A first try would follow the scent, which led here.
             connection.tries = 1;
             connection.next_seek = now;
+            self.watch_connection(id);
+        }
+    }
+
+    /// There is a new link: who waits to seek again does so soon, but not for each link of a neighbour that comes and goes.
+    pub(super) fn hasten_connections(&mut self) {
+        let now = self.now.instant;
+        if self.hastened.is_some_and(|at| now.saturating_since(at) < HASTEN_INTERVAL) {
+            return;
+        }
+        self.hastened = Some(now);
+        let waiting: Vec<_> = self.connections.iter().filter(|(_, at)| at.trail.is_none()).map(|(id, _)| *id).collect();
+        for id in waiting {
+            let at = now + self.between(HASTENED);
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.next_seek = connection.next_seek.min(at);
+            }
             self.watch_connection(id);
         }
     }

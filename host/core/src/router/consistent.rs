@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Hop, Router, limits,
+    Finding, Hop, Router, limits,
     ports::Owned,
     timers::Timer,
     trails::{Side, Towards},
@@ -45,7 +45,11 @@ impl Router {
         within("seeks", live.seeks, limits::MAX_SEEKS);
         within("ids", live.seen, limits::MAX_SEEN);
         within("reply keys", live.reply_keys, limits::MAX_PORTS * limits::MAX_REPLY_KEYS_PER_PORT);
-        within("timers", live.timers, (live.bindings + live.trails + live.connections + live.seeks) as usize + 3);
+        within(
+            "timers",
+            live.timers,
+            (live.bindings + live.trails + live.connections + live.seeks + live.ports) as usize + 3,
+        );
     }
 
     fn assert_bindings(&self) {
@@ -87,6 +91,8 @@ impl Router {
         assert_eq!(self.owners.len(), self.ports.len());
         for (id, port) in &self.ports {
             assert_eq!(self.owners.get(&port.address), Some(id));
+            let walks = port.listening && self.finding == Finding::Walks;
+            assert_eq!(self.timers.is_set(Timer::Walk(*id)), walks, "who listens walks");
             let connections = self.connections.values().filter(|connection| connection.port == *id).count();
             assert_eq!(connections, port.connections);
             let mut owned: BTreeMap<Hop, Owned> = BTreeMap::new();

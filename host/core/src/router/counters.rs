@@ -76,6 +76,8 @@ pub struct Counters {
     pub keeps: Traffic,
     /// Letters.
     pub letters: Traffic,
+    /// Walks.
+    pub walks: Traffic,
     /// Data, in frames.
     pub data: Traffic,
     /// Data, in bytes of sealed packets.

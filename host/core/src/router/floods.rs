@@ -77,8 +77,8 @@ impl Router {
         true
     }
 
-    /// Where a flooded message may go.
-    fn others_than(&self, hop: Hop) -> Vec<(LinkId, NeighbourId)> {
+    /// Where a message may go that goes to more than one.
+    pub(super) fn others_than(&self, hop: Hop) -> Vec<(LinkId, NeighbourId)> {
         let others = self.links.iter().filter(|(link, _)| Hop::Link(**link) != hop);
         others.map(|(link, at)| (*link, at.neighbour)).collect()
     }

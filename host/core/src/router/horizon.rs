@@ -6,7 +6,10 @@
 
 use std::cmp::Reverse;
 
-use super::limits::{COUNTED_HOPS, FADE_FROM, FADE_TO, TAIL_HOPS};
+use super::{
+    coins::Coins,
+    limits::{COUNTED_HOPS, FADE_FROM, FADE_TO, TAIL_HOPS},
+};
 use crate::{LinkId, MessageId, NeighbourId, wire::Phase};
 
 /// How floods end.
@@ -42,9 +45,9 @@ pub(super) struct Spread {
 /// when the question is repeated in another message.
 pub(super) type Question = [u8; 32];
 
-/// Coins that fall the same way for the same message, question or neighbour, over restarts.
+/// Where floods end at this node.
 pub(super) struct Horizon {
-    key: [u8; 32],
+    coins: Coins,
     end: FloodEnd,
     /// The drop tree's number.
     branches: u32,
@@ -52,12 +55,11 @@ pub(super) struct Horizon {
 
 impl Horizon {
     pub(super) fn new(secret: &[u8; 32], end: FloodEnd) -> Self {
-        let key = blake3::derive_key("mute/1 flood coin", secret);
-        let mut horizon = Self { key, end, branches: 0 };
-        let number = horizon.coin(b"branches", &[], &[]);
+        let coins = Coins::new("mute/1 flood coins", secret);
+        let number = coins.draw(&[b"branches"]);
         // None three times in four, else i with 1/2^i.
-        horizon.branches = if number >> 62 != 0 { 0 } else { 1 + (number << 2).leading_zeros() };
-        horizon
+        let branches = if number >> 62 != 0 { 0 } else { 1 + (number << 2).leading_zeros() };
+        Self { coins, end, branches }
     }
 
     /// What becomes of a flooded message that came in `phase`. `others`: the links but the one that it came by.
@@ -90,15 +92,14 @@ impl Horizon {
 
     /// Whether a hidden flood goes on hidden from here: two times in three, which makes two hidden hops on average.
     fn stays_hidden(&self, id: MessageId) -> bool {
-        let hash = blake3::keyed_hash(&self.key, &id.0);
-        hash.as_bytes().first_chunk().is_some_and(|coin| u64::from_be_bytes(*coin) % 3 != 0)
+        !self.coins.draw(&[b"hidden", &id.0]).is_multiple_of(3)
     }
 
     /// The drop tree: the first few neighbours, in an order that never changes, get the message, the rest a tail.
     fn branch(&self, others: &[(LinkId, NeighbourId)]) -> Spread {
         let mut order: Vec<_> = others
             .iter()
-            .map(|(link, neighbour)| (Reverse(self.coin(b"order", &neighbour.0.to_be_bytes(), &[])), *link))
+            .map(|(link, neighbour)| (Reverse(self.coins.draw(&[b"order", &neighbour.0.to_be_bytes()])), *link))
             .collect();
         order.sort_unstable();
         let branches = usize::try_from(self.branches).unwrap_or(usize::MAX);
@@ -110,7 +111,8 @@ impl Horizon {
     /// The keyed stop: to each neighbour by a coin, to three in four on average however many there are.
     fn stop(&self, question: &Question, others: &[(LinkId, NeighbourId)]) -> Spread {
         let sides = 4 * others.len().max(1) as u64;
-        let falls = |neighbour: &NeighbourId| self.coin(b"stop", question, &neighbour.0.to_be_bytes()) % sides < 3;
+        let falls =
+            |neighbour: &NeighbourId| self.coins.draw(&[b"stop", question, &neighbour.0.to_be_bytes()]) % sides < 3;
         let to = others.iter().filter(|(_, neighbour)| falls(neighbour)).map(|(link, _)| (*link, Phase::Ending));
         Spread { heard: true, to: to.collect() }
     }
@@ -118,14 +120,7 @@ impl Horizon {
     /// The count from which on this node does not hear a question.
     fn fades_at(&self, question: &Question) -> u8 {
         let span = u64::from(FADE_TO - FADE_FROM);
-        FADE_FROM + 1 + (self.coin(b"fade", question, &[]) % span) as u8
-    }
-
-    fn coin(&self, purpose: &[u8], first: &[u8], second: &[u8]) -> u64 {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        // No purpose is another's beginning, and each has arguments of fixed lengths; a message's id alone is the hidden phase's.
-        hasher.update(purpose).update(first).update(second);
-        hasher.finalize().as_bytes().first_chunk().map_or(0, |coin| u64::from_be_bytes(*coin))
+        FADE_FROM + 1 + (self.coins.draw(&[b"fade", question]) % span) as u8
     }
 }
 

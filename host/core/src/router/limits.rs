@@ -81,6 +81,30 @@ pub const FADE_FROM: u8 = 4;
 /// eighth of what an edge would.
 pub const FADE_TO: u8 = 12;
 
+// ── Walks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Walkers that a walk splits into where its stem ends, as a power of two. With their hops some 700 nodes: where a Seek reaches as many of
+/// 10^5, they meet at four to five.
+pub const WALKERS_LOG2: u8 = 7;
+
+/// The mean number of hops that a walker goes by itself.
+pub const WALKER_HOPS: u8 = 4;
+
+/// Ways that the walks of one address begin.
+pub const WALK_STEMS: u8 = 2;
+
+/// Tries of a connection that walk where addresses are found so, before one floods.
+pub const WALKING_TRIES: u32 = 2;
+
+/// How often a node passes one walk on: more than once, since in a network of cliques walkers meet themselves after a few hops.
+pub const MAX_WALK_VISITS: u8 = 3;
+
+/// An address walks again after a time between these: before the rows that it laid are forgotten.
+pub const WALK_INTERVAL: [Duration; 2] = [Duration::from_secs(240), Duration::from_secs(300)];
+
+/// An address that has begun to listen walks after a time between these.
+pub const WALK_SOON: [Duration; 2] = [Duration::ZERO, Duration::from_secs(2)];
+
 // ── Budgets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Bytes of Floods and flooded Seeks from one hop in a second: eight neighbours together take a tenth of an upload of 10 Mbit/s.
@@ -156,6 +180,12 @@ pub const NO_ROUTE_AFTER: Duration = Duration::from_secs(60);
 
 /// The longest wait between two tries.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// A connection that waits seeks again after a time between these when a link comes up: by then its neighbour's Hello has passed both ways.
+pub const HASTENED: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+
+/// New links hasten connections this often: one extra Seek in the time of three tries, whoever comes and goes.
+pub const HASTEN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Seeks of one connection whose Trail is still welcome: the directed one, the flooded one, and one more.
 pub const MAX_PENDING_SEEKS: usize = 3;

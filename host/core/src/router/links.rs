@@ -59,6 +59,11 @@ impl Router {
         if self.links.len() < MAX_LINKS && !self.links.contains_key(&link) {
             let number = self.number_hop();
             self.links.insert(link, Link::new(number, neighbour, initiator, self.now.instant));
+            if self.links.len() == 1 {
+                let ports: Vec<_> = self.ports.keys().copied().collect();
+                ports.into_iter().for_each(|port| self.walk_soon(port));
+            }
+            self.hasten_connections();
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod api;
 mod budget;
+mod coins;
 mod connections;
 #[cfg(any(feature = "fuzzing", feature = "simulation"))]
 mod consistent;
@@ -25,6 +26,7 @@ mod seeks;
 mod seen;
 mod timers;
 mod trails;
+mod walks;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -34,6 +36,7 @@ use rand_core::Rng as _;
 pub use api::{Close, Event, Hop, Input, Output, Role, RouterConfig};
 pub use counters::{Counters, Drops, Gauges, Traffic};
 pub use horizon::FloodEnd;
+pub use walks::{Finding, WalkShape};
 
 use crate::keys::Crypto;
 use crate::{
@@ -52,6 +55,7 @@ use seeks::SeekEntry;
 use seen::{Arrival, HopNumber, Seen};
 use timers::{Timer, Timers};
 use trails::{Binding, BindingId};
+use walks::Walkways;
 
 /// The router of one node: all of the protocol above the links, as a struct.
 ///
@@ -68,6 +72,8 @@ pub struct Router {
     now: Now,
     rng: ChaCha12Rng,
     horizon: Horizon,
+    finding: Finding,
+    walkways: Walkways,
     links: BTreeMap<LinkId, Link>,
     ports: BTreeMap<PortId, Port>,
     /// The ports by their addresses.
@@ -90,6 +96,8 @@ pub struct Router {
     ends: HashMap<TrailId, End, Keyed>,
     next_trail: u64,
     connections: BTreeMap<ConnectionId, Connection>,
+    /// When a new link last hastened them.
+    hastened: Option<Instant>,
     timers: Timers,
     waits: Waits,
     delays: Delays,
@@ -110,6 +118,8 @@ impl Router {
             now,
             rng,
             horizon: Horizon::new(&config.secret, config.flood_end),
+            finding: config.finding,
+            walkways: Walkways::new(&config.secret, config.walks),
             links: BTreeMap::new(),
             ports: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -126,6 +136,7 @@ impl Router {
             ends: HashMap::with_hasher(keyed),
             next_trail: 0,
             connections: BTreeMap::new(),
+            hastened: None,
             timers: Timers::default(),
             waits: Waits::new(&config.secret, config.profile.shape()),
             delays: Delays::default(),
@@ -189,6 +200,7 @@ impl Router {
                 Some(Timer::Binding(id)) => self.binding_due(id),
                 Some(Timer::Keep(trail)) => self.keep_due(trail),
                 Some(Timer::Connection(id)) => self.connection_due(id),
+                Some(Timer::Walk(port)) => self.walk_due(port),
                 Some(Timer::Seen) => self.seen_due(),
                 Some(Timer::Scent) => self.scent_due(),
                 Some(Timer::ReplyKeys) => self.reply_keys_due(),
@@ -233,6 +245,7 @@ impl Router {
             Frame::Flood { phase, message } => self.on_flood(hop, phase, message),
             Frame::Seek { mode, message } => self.on_seek(hop, mode, message),
             Frame::Letter { message } => self.on_letter(hop, message),
+            Frame::Walk { way, message } => self.on_walk(hop, way, message),
             Frame::Trail { label, message } => self.on_trail(link, label, message),
             Frame::Keep { label, message } => self.on_keep(link, label, message),
             Frame::Data { .. } | Frame::Close { .. } => {}
@@ -255,6 +268,26 @@ impl Router {
     /// Notes a verified message's arrival and lays its author's scent. `None`: it is stale or there is no room, so nothing comes of it; a
     /// later copy's hop is an alternative to the first.
     fn arrive(&mut self, hop: Hop, id: MessageId, stamp: Stamp, author: Address) -> Option<Arrival> {
+        let arrival = self.note(hop, id, stamp)?;
+        match arrival {
+            Arrival::First => self.lay(author, hop, 0, stamp),
+            Arrival::Copy(rank) => self.lay(author, hop, rank, stamp),
+            Arrival::Repeated | Arrival::Full => {}
+        }
+        Some(arrival)
+    }
+
+    /// The same for one that walks. Its copies lay nothing: they have come a long way round, and lead back there.
+    fn arrive_walking(&mut self, hop: Hop, id: MessageId, stamp: Stamp, author: Address) -> Option<Arrival> {
+        let arrival = self.note(hop, id, stamp)?;
+        if arrival == Arrival::First {
+            self.lay(author, hop, 0, stamp);
+        }
+        Some(arrival)
+    }
+
+    /// Notes a verified message's arrival. `None`: it is stale or there is no room to remember it.
+    fn note(&mut self, hop: Hop, id: MessageId, stamp: Stamp) -> Option<Arrival> {
         if !seen::is_fresh(stamp.minute, minute(self.now)) {
             self.counters.drops.stale += 1;
             return None;
@@ -262,22 +295,14 @@ impl Router {
         let number = self.hop_number(hop)?;
         let arrival = self.seen.arrive(id, stamp.minute, number);
         self.timers.set_if_unset(Timer::Seen, self.next_minute());
-        let rank = match arrival {
-            Arrival::First => 0,
-            Arrival::Copy(rank) => {
-                self.counters.drops.duplicate += 1;
-                rank
-            }
-            Arrival::Repeated => {
-                self.counters.drops.duplicate += 1;
-                return Some(arrival);
-            }
+        match arrival {
+            Arrival::First => {}
+            Arrival::Copy(_) | Arrival::Repeated => self.counters.drops.duplicate += 1,
             Arrival::Full => {
                 self.counters.drops.full += 1;
                 return None;
             }
-        };
-        self.lay(author, hop, rank, stamp);
+        }
         Some(arrival)
     }
 

@@ -96,6 +96,7 @@ impl Router {
             return;
         };
         self.owners.remove(&closed.address);
+        self.timers.cancel(Timer::Walk(port));
         for topic in closed.topics {
             self.unhear(port, topic);
         }
@@ -117,6 +118,11 @@ impl Router {
     pub(super) fn listen(&mut self, port: PortId, listening: bool) {
         if let Some(port) = self.ports.get_mut(&port) {
             port.listening = listening;
+        }
+        if listening {
+            self.walk_soon(port);
+        } else {
+            self.timers.cancel(Timer::Walk(port));
         }
     }
 

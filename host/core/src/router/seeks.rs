@@ -33,7 +33,12 @@ pub(super) struct SeekEntry {
 
 impl Router {
     pub(super) fn on_seek(&mut self, hop: Hop, mode: SeekMode, message: Signed<Seek, Verified>) {
-        let Some(arrival) = self.arrive(hop, message.id(), message.stamp(), message.author()) else {
+        let (id, stamp, author) = (message.id(), message.stamp(), message.author());
+        let arrival = match mode {
+            SeekMode::Walk(_) => self.arrive_walking(hop, id, stamp, author),
+            SeekMode::Directed | SeekMode::Flood(_) => self.arrive(hop, id, stamp, author),
+        };
+        let Some(arrival) = arrival else {
             return;
         };
         let first = arrival == Arrival::First;
@@ -44,9 +49,10 @@ impl Router {
         match mode {
             SeekMode::Directed if first => self.direct_seek(hop, message),
             SeekMode::Directed => {}
+            SeekMode::Walk(way) if self.seeks.contains_key(&message.id()) => self.walk_seek(hop, way, arrival, message),
             SeekMode::Flood(phase) if self.seeks.contains_key(&message.id()) => self.flood_seek(hop, phase, message),
             // A late copy of one that is forgotten: no Trail would find its way back.
-            SeekMode::Flood(_) => {}
+            SeekMode::Flood(_) | SeekMode::Walk(_) => {}
         }
     }
 

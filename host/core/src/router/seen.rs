@@ -39,6 +39,8 @@ struct Known {
     /// What was done with it, if it is flooded.
     done: Act,
     heard: bool,
+    /// How often it came by, if it walks.
+    visits: u8,
 }
 
 /// What is to be done with a flooded message, in the order in which it can come to that.
@@ -82,7 +84,7 @@ impl Seen {
         let ids = self.minutes.entry(minute).or_insert_with(|| HashMap::with_hasher(self.keyed.clone()));
         let mut by = [0; SCENT_RANKS];
         by[0] = hop;
-        ids.insert(id, Known { by, arrivals: 1, done: Act::Nothing, heard: false });
+        ids.insert(id, Known { by, arrivals: 1, done: Act::Nothing, heard: false, visits: 0 });
         *self.held.entry(hop).or_default() += 1;
         self.total += 1;
         Arrival::First
@@ -109,6 +111,16 @@ impl Seen {
     pub(crate) fn hear(&mut self, id: MessageId, minute: u32) -> bool {
         let known = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id));
         known.is_some_and(|known| !core::mem::replace(&mut known.heard, true))
+    }
+
+    /// How often a message that walks and has arrived was here before.
+    pub(crate) fn visit(&mut self, id: MessageId, minute: u32) -> u8 {
+        let Some(known) = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id)) else {
+            return u8::MAX;
+        };
+        let visits = known.visits;
+        known.visits = visits.saturating_add(1);
+        visits
     }
 
     /// Forgets what is refused by its stamp from now on.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{ConnectionId, Instant, MessageId, TrailId};
+use crate::{ConnectionId, Instant, MessageId, PortId, TrailId};
 
 use super::trails::BindingId;
 
@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Keep(TrailId),
     /// A connection: the next try, the renewal, the old trail's end, or the end of patience.
     Connection(ConnectionId),
+    /// An address that listens is to walk.
+    Walk(PortId),
     /// Ids of a past minute are to be forgotten.
     Seen,
     /// Scent without use is to be forgotten.

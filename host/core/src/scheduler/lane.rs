@@ -14,7 +14,7 @@ impl Lane {
     pub const CONTROL: Self = Self(0);
     /// Data of trails that send little.
     pub const INTERACTIVE: Self = Self(1);
-    /// What spreads and what must be verified on its own budget: Flood, Seek, Letter.
+    /// What spreads and what must be verified on its own budget: Flood, Seek, Letter, Walk.
     pub const FLOOD: Self = Self(2);
     /// The number of the first lane of bulk data; the others follow.
     pub const FIRST_BULK: usize = 3;
@@ -57,7 +57,7 @@ impl Lane {
     pub fn admits<S>(self, frame: &Frame<S>) -> bool {
         match frame {
             Frame::Trail { .. } | Frame::Keep { .. } | Frame::Close { .. } => self == Self::CONTROL,
-            Frame::Flood { .. } | Frame::Seek { .. } | Frame::Letter { .. } => self == Self::FLOOD,
+            Frame::Flood { .. } | Frame::Seek { .. } | Frame::Letter { .. } | Frame::Walk { .. } => self == Self::FLOOD,
             Frame::Data { .. } => self.is_data(),
         }
     }

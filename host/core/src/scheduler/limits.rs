@@ -22,7 +22,7 @@ pub const CONTROL_INGRESS_BYTES: usize = crate::router::limits::MAX_LABELS_PER_I
 /// The same of all: a Close for each label of the link.
 pub const CONTROL_BYTES: usize = crate::router::limits::MAX_LABELS * LEAST_CHARGE;
 
-/// Floods, Seeks and Letters of one ingress that wait: what its budget lets in at once. The oldest give way: who asked has asked again.
+/// Floods, Seeks, Letters and Walks of one ingress that wait: what its budget lets in at once. The oldest give way: who asked has asked again.
 pub const FLOOD_INGRESS_BYTES: usize = crate::router::limits::FLOOD_BURST_BYTES as usize;
 
 /// The same of all: eight neighbours that ask as much as they may.

@@ -9,7 +9,7 @@
 //! - Within an ingress the oldest packet goes first, so that the share which was decided upstream survives. Trails that send little may go ahead of others, as
 //!   FQ-CoDel's new flows do, for an eighth of the ingress's bytes: that bounds what minted labels gain.
 //! - A trail's packets are never reordered. A Close goes behind what waits of its trail; a Keep or Trail may overtake Data.
-//! - Control kinds (Trail, Keep, Close) go first, for at most half of the bytes while others wait; floods (Flood, Seek, Letter) go next, for at most a tenth
+//! - Control kinds (Trail, Keep, Close) go first, for at most half of the bytes while others wait; floods (Flood, Seek, Letter, Walk) go next, for at most a tenth
 //!   while Data waits. Both in turns by ingress. None can starve another.
 //!
 //! # How long it gets

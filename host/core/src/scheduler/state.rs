@@ -81,7 +81,7 @@ impl<S> State<S> {
                 self.make_room(place, config, counters);
                 Verdict::Queued
             }
-            Frame::Flood { .. } | Frame::Seek { .. } | Frame::Letter { .. } => {
+            Frame::Flood { .. } | Frame::Seek { .. } | Frame::Letter { .. } | Frame::Walk { .. } => {
                 self.push_flood(place, waiting, counters);
                 Verdict::Queued
             }

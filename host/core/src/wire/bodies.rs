@@ -30,6 +30,9 @@ pub enum Keep {}
 /// A sealed message that follows scent without a trail. Signed by a one-time key, to which it lays scent.
 pub enum Letter {}
 
+/// Lays scent of an address that wants to be found. Signed by the address itself: nothing else is in it.
+pub enum Walk {}
+
 impl Body for Flood {
     const KIND: u8 = kind::FLOOD;
     const MIN: usize = 16;
@@ -66,6 +69,22 @@ impl Body for Letter {
     const KIND: u8 = kind::LETTER;
     const MIN: usize = 32;
     const MAX: usize = 32 + MAX_LETTER_BODY;
+}
+
+impl Body for Walk {
+    const KIND: u8 = kind::WALK;
+    const MIN: usize = 0;
+    const MAX: usize = 0;
+}
+
+impl Signed<Walk, Verified> {
+    /// Makes and signs a Walk.
+    ///
+    /// # Errors
+    /// None in practice: it has no fields.
+    pub fn sign(network: NetworkId, key: &IdentityKey, stamp: Stamp) -> Result<Self, DecodeError> {
+        Self::sign_fields(network, key, stamp, &[])
+    }
 }
 
 impl<S> Signed<Flood, S> {

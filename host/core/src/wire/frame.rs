@@ -3,8 +3,8 @@
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use super::{
-    DecodeError, Flood, Keep, Letter, LinkMessage, Seek, Signed, Trail, Unverified, Verified, Violation, kind,
-    stream::LENGTH_PREFIX,
+    DecodeError, Flood, Keep, Letter, LinkMessage, Phase, Seek, SeekMode, Signed, Trail, Unverified, Verified,
+    Violation, Walk, Way, kind, stream::LENGTH_PREFIX,
 };
 use crate::{Label, NetworkId};
 
@@ -54,62 +54,6 @@ impl Ecn {
     }
 }
 
-/// How far a flooded message has come, as far as anybody can read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Nothing is counted yet, so that nobody can tell the first sender by a count.
-    Hidden,
-    /// It was passed on this often since the counter started, 1 to [`Phase::MOST`].
-    Counted(u8),
-    /// The count is over: it goes to few.
-    Ending,
-    /// Nobody hears it: it goes on for so many hops, 1 to [`Phase::MOST`], to hide who got the message itself.
-    Tail(u8),
-}
-
-impl Phase {
-    /// The highest count that a header can say.
-    pub const MOST: u8 = 63;
-
-    const ENDING: u8 = Self::MOST + 1;
-    const FIRST_TAIL: u8 = Self::ENDING + 1;
-    const LAST_TAIL: u8 = Self::ENDING + Self::MOST;
-
-    const fn byte(self) -> u8 {
-        match self {
-            Self::Hidden => 0,
-            Self::Counted(hops) => {
-                if hops < Self::MOST {
-                    hops
-                } else {
-                    Self::MOST
-                }
-            }
-            Self::Ending => Self::ENDING,
-            Self::Tail(hops) => Self::ENDING + if hops < Self::MOST { hops } else { Self::MOST },
-        }
-    }
-
-    const fn from_byte(byte: u8) -> Result<Self, DecodeError> {
-        Ok(match byte {
-            0 => Self::Hidden,
-            1..=Self::MOST => Self::Counted(byte),
-            Self::ENDING => Self::Ending,
-            Self::FIRST_TAIL..=Self::LAST_TAIL => Self::Tail(byte - Self::ENDING),
-            _ => return Err(DecodeError::Field),
-        })
-    }
-}
-
-/// How a Seek travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SeekMode {
-    /// Along the scent of its target; dropped where there is none.
-    Directed,
-    /// To everybody in reach, like a Flood.
-    Flood(Phase),
-}
-
 /// One frame of a link: a routed message with the header that this link's sides agree on. `S` says whether its
 /// signature is checked; [`Frame::verify`] is the way from [`Unverified`] to [`Verified`], and only verified frames enter a router.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +85,13 @@ pub enum Frame<S> {
         label: Label,
         /// What is passed on verbatim.
         message: Signed<Keep, S>,
+    },
+    /// Lays scent of an address that wants to be found.
+    Walk {
+        /// How it travels.
+        way: Way,
+        /// What is passed on verbatim.
+        message: Signed<Walk, S>,
     },
     /// A sealed letter on the scent of its addressee.
     Letter {
@@ -185,16 +136,11 @@ pub fn decode_frame(mut bytes: Bytes) -> Result<Decoded, DecodeError> {
     let kind = bytes.try_get_u8().map_err(|_| DecodeError::TooShort)?;
     Ok(Decoded::Frame(match kind {
         kind::FLOOD => Frame::Flood { phase: Phase::from_byte(byte(&mut bytes)?)?, message: Signed::read(bytes)? },
-        kind::SEEK => {
-            let mode = match byte(&mut bytes)? {
-                0 => SeekMode::Directed,
-                flooded => SeekMode::Flood(Phase::from_byte(flooded - 1)?),
-            };
-            Frame::Seek { mode, message: Signed::read(bytes)? }
-        }
+        kind::SEEK => Frame::Seek { mode: SeekMode::from_byte(byte(&mut bytes)?)?, message: Signed::read(bytes)? },
         kind::TRAIL => Frame::Trail { label: label(&mut bytes)?, message: Signed::read(bytes)? },
         kind::KEEP => Frame::Keep { label: label(&mut bytes)?, message: Signed::read(bytes)? },
         kind::LETTER => Frame::Letter { message: Signed::read(bytes)? },
+        kind::WALK => Frame::Walk { way: Way::from_byte(byte(&mut bytes)?)?, message: Signed::read(bytes)? },
         kind::DATA => {
             let label = label(&mut bytes)?;
             let ecn = Ecn::from_bits(byte(&mut bytes)?).ok_or(DecodeError::Field)?;
@@ -238,6 +184,7 @@ impl Frame<Unverified> {
             Self::Trail { label, message } => Frame::Trail { label, message: message.verify(network)? },
             Self::Keep { label, message } => Frame::Keep { label, message: message.verify(network)? },
             Self::Letter { message } => Frame::Letter { message: message.verify(network)? },
+            Self::Walk { way, message } => Frame::Walk { way, message: message.verify(network)? },
             Self::Data { label, ecn, body } => Frame::Data { label, ecn, body },
             Self::Close { label } => Frame::Close { label },
         })
@@ -255,6 +202,7 @@ impl Frame<Unverified> {
             Self::Trail { label, message } => Frame::Trail { label, message: message.verify_stub(network)? },
             Self::Keep { label, message } => Frame::Keep { label, message: message.verify_stub(network)? },
             Self::Letter { message } => Frame::Letter { message: message.verify_stub(network)? },
+            Self::Walk { way, message } => Frame::Walk { way, message: message.verify_stub(network)? },
             Self::Data { label, ecn, body } => Frame::Data { label, ecn, body },
             Self::Close { label } => Frame::Close { label },
         })
@@ -268,6 +216,7 @@ impl Frame<Unverified> {
             Self::Trail { label, message } => Frame::Trail { label, message: message.dangerously_assume_verified() },
             Self::Keep { label, message } => Frame::Keep { label, message: message.dangerously_assume_verified() },
             Self::Letter { message } => Frame::Letter { message: message.dangerously_assume_verified() },
+            Self::Walk { way, message } => Frame::Walk { way, message: message.dangerously_assume_verified() },
             Self::Data { label, ecn, body } => Frame::Data { label, ecn, body },
             Self::Close { label } => Frame::Close { label },
         }
@@ -298,6 +247,7 @@ impl<S> Frame<S> {
             Self::Trail { message, .. } => message.bytes().clone(),
             Self::Keep { message, .. } => message.bytes().clone(),
             Self::Letter { message } => message.bytes().clone(),
+            Self::Walk { message, .. } => message.bytes().clone(),
             Self::Data { body, .. } => body.clone(),
             Self::Close { .. } => Bytes::new(),
         }
@@ -321,14 +271,15 @@ impl<S> Frame<S> {
             }
             Self::Seek { mode, .. } => {
                 out.put_u8(kind::SEEK);
-                out.put_u8(match mode {
-                    SeekMode::Directed => 0,
-                    SeekMode::Flood(phase) => 1 + phase.byte(),
-                });
+                out.put_u8(mode.byte());
             }
             Self::Trail { label, .. } => put_label(out, kind::TRAIL, *label),
             Self::Keep { label, .. } => put_label(out, kind::KEEP, *label),
             Self::Letter { .. } => out.put_u8(kind::LETTER),
+            Self::Walk { way, .. } => {
+                out.put_u8(kind::WALK);
+                out.put_u8(way.byte());
+            }
             Self::Data { label, ecn, .. } => {
                 put_label(out, kind::DATA, *label);
                 out.put_u8(ecn.bits());
@@ -341,7 +292,7 @@ impl<S> Frame<S> {
     const fn header_len(&self) -> usize {
         match self {
             Self::Letter { .. } => 1,
-            Self::Flood { .. } | Self::Seek { .. } => 2,
+            Self::Flood { .. } | Self::Seek { .. } | Self::Walk { .. } => 2,
             Self::Trail { .. } | Self::Keep { .. } | Self::Close { .. } => 1 + 8,
             Self::Data { .. } => MAX_HEADER,
         }

@@ -8,11 +8,11 @@
 //! | kind | header | then |
 //! | --- | --- | --- |
 //! | 1 Flood | phase: 0 hidden, 1 to 63 the count, 64 ending, 65 to 127 a tail of 1 to 63 hops | signed: topic 16, body |
-//! | 2 Seek | 0 directed, else 1 + phase | signed: target 32, X25519 share 32 |
+//! | 2 Seek | 0 directed, 1 + phase flooded, 129 + way walking | signed: target 32, X25519 share 32 |
 //! | 3 Trail | label 8 | signed: Seek id 16, X25519 share 32 |
 //! | 4 Keep | label 8 | signed: Seek id 16, number 4, received 8, sent 8 |
 //! | 5 Letter | – | signed: to 32, sealed body |
-//! | 6 (Walk, not yet) | | |
+//! | 6 Walk | way: 0 its stem, 1 + log2 of its walkers | signed: – |
 //! | 7 Data | label 8, ECN 1 | sealed body |
 //! | 8 Close | label 8 | – |
 //! | 128 Hello | – | MessagePack |
@@ -29,6 +29,7 @@ mod bodies;
 mod error;
 mod frame;
 mod link;
+mod mode;
 mod signed;
 mod stream;
 
@@ -44,7 +45,7 @@ pub mod kind {
     pub const KEEP: u8 = 4;
     /// [`Frame::Letter`](super::Frame::Letter).
     pub const LETTER: u8 = 5;
-    /// Kept for Walk; ignored as unknown.
+    /// [`Frame::Walk`](super::Frame::Walk).
     pub const WALK: u8 = 6;
     /// [`Frame::Data`](super::Frame::Data).
     pub const DATA: u8 = 7;
@@ -58,9 +59,10 @@ pub mod kind {
     pub const CREDITS: u8 = 130;
 }
 
-pub use bodies::{Flood, Keep, KeepReport, Letter, MAX_FLOOD_BODY, MAX_LETTER_BODY, Seek, Trail};
+pub use bodies::{Flood, Keep, KeepReport, Letter, MAX_FLOOD_BODY, MAX_LETTER_BODY, Seek, Trail, Walk};
 pub use error::{DecodeError, Violation};
-pub use frame::{Decoded, Ecn, Frame, MAX_DATA_BODY, MAX_FRAME, Phase, SeekMode, decode_frame};
+pub use frame::{Decoded, Ecn, Frame, MAX_DATA_BODY, MAX_FRAME, decode_frame};
 pub use link::{Hello, LinkMessage, MAX_HELLO, VERSION, decode_hello};
+pub use mode::{Phase, SeekMode, Way};
 pub use signed::{Body, SIGNED_OVERHEAD, Signed, Stamp, Unverified, Verified};
 pub use stream::{FrameReader, LENGTH_PREFIX};

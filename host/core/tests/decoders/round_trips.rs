@@ -5,7 +5,7 @@ use mute_core::{
     Address, DecodeError, Ecn, IdentityKey, Label, MessageId, NetworkId, SuccessionProof, Topic, Violation,
     wire::{
         Decoded, Flood, Frame, Hello, Keep, KeepReport, Letter, LinkMessage, MAX_DATA_BODY, MAX_FLOOD_BODY,
-        MAX_LETTER_BODY, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified, decode_frame,
+        MAX_LETTER_BODY, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified, Walk, Way, decode_frame,
     },
 };
 use proptest::prelude::*;
@@ -32,6 +32,10 @@ fn phase() -> impl Strategy<Value = Phase> {
         Just(Phase::Ending),
         (1..=Phase::MOST).prop_map(Phase::Tail),
     ]
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    prop_oneof![Just(Way::Stem), (0..=Way::MOST).prop_map(Way::Roam)]
 }
 
 fn body(longest: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -61,10 +65,10 @@ proptest! {
     }
 
     #[test]
-    fn seeks_and_trails(seed: [u8; 32], stamp in stamp(), target: [u8; 32], id: [u8; 16], label: u64, phase in phase()) {
+    fn seeks_and_trails(seed: [u8; 32], stamp in stamp(), target: [u8; 32], id: [u8; 16], label: u64, phase in phase(), way in way()) {
         let key = IdentityKey::from_seed(&seed);
         let share = key.address().0.map(|byte| byte | 2);
-        for mode in [SeekMode::Directed, SeekMode::Flood(phase)] {
+        for mode in [SeekMode::Directed, SeekMode::Flood(phase), SeekMode::Walk(way)] {
             let message = Signed::<Seek, _>::sign(NETWORK, &key, stamp, Address(target), &share).expect("not weak");
             let Frame::Seek { mode: again, message } = travel(&Frame::Seek { mode, message }) else {
                 panic!("another kind")
@@ -75,6 +79,14 @@ proptest! {
         let frame = Frame::Trail { label: Label(label), message };
         let Frame::Trail { label: again, message } = travel(&frame) else { panic!("another kind") };
         prop_assert_eq!((again, message.seek(), message.share()), (Label(label), MessageId(id), share));
+    }
+
+    #[test]
+    fn walks(seed: [u8; 32], stamp in stamp(), way in way()) {
+        let key = IdentityKey::from_seed(&seed);
+        let message = Signed::<Walk, _>::sign(NETWORK, &key, stamp).expect("it has no fields");
+        let Frame::Walk { way: again, message } = travel(&Frame::Walk { way, message }) else { panic!("another kind") };
+        prop_assert_eq!((again, message.author(), message.stamp()), (way, key.address(), stamp));
     }
 
     #[test]
@@ -158,7 +170,7 @@ fn the_id_does_not_depend_on_the_signature() {
 
 #[test]
 fn unknown_kinds_are_no_error_and_fields_to_come_are_skipped() {
-    for kind in [0, 6, 9, 127, 129, 130, 255] {
+    for kind in [0, 9, 10, 127, 129, 130, 255] {
         assert_eq!(decode_frame(vec![kind, 1, 2, 3].into()), Ok(Decoded::Unknown));
     }
     let hello = LinkMessage::Hello(Hello::new(NETWORK)).encode();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mute_core::{
     Address, Close, Counters, Ecn, Event, Hop, IdentityKey, Input, Instant, Label, LinkId, MessageId, NeighbourId, Now,
     Output, PortId, Profile, Router, RouterConfig, Violation,
-    wire::{Flood, Frame, Keep, KeepReport, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified},
+    wire::{Flood, Frame, Keep, KeepReport, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified, Walk},
 };
 
 use crate::network::{NETWORK, NO_ROUTE_AFTER, PORT, Setting};
@@ -162,6 +162,11 @@ impl Lone {
     pub(crate) fn letter(&mut self, author: &IdentityKey, to: Address) -> Signed<Letter, Verified> {
         let stamp = self.stamp();
         Signed::<Letter, _>::sign(NETWORK, author, stamp, to, b"sealed").expect("it fits")
+    }
+
+    pub(crate) fn walk(&mut self, author: &IdentityKey) -> Signed<Walk, Verified> {
+        let stamp = self.stamp();
+        Signed::<Walk, _>::sign(NETWORK, author, stamp).expect("it has no fields")
     }
 
     pub(crate) fn seek(&mut self, author: &IdentityKey, target: Address) -> Signed<Seek, Verified> {

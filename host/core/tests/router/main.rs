@@ -9,3 +9,4 @@ mod life;
 mod lone;
 mod network;
 mod paths;
+mod walks;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mute_core::{
-    Address, ConnectionId, Counters, Defences, Ecn, Event, IdentityKey, Input, Instant, LinkId, NeighbourId, NetworkId,
-    Now, Output, PortId, Profile, Role, Router, RouterConfig, Shape, TrailId,
+    Address, ConnectionId, Counters, Defences, Ecn, Event, Finding, IdentityKey, Input, Instant, LinkId, NeighbourId,
+    NetworkId, Now, Output, PortId, Profile, Role, Router, RouterConfig, Shape, TrailId, WalkShape, limits,
     wire::{Decoded, Frame, FrameReader, Verified, decode_frame},
 };
 
@@ -46,13 +46,21 @@ pub(crate) struct Network {
 pub(crate) struct Setting {
     pub(crate) shape: Shape,
     pub(crate) defences: Defences,
+    pub(crate) finding: Finding,
+    pub(crate) walkers_log2: u8,
     /// Its secret's part that differs from world to world.
     pub(crate) world: u32,
 }
 
 impl Setting {
     pub(crate) fn of(profile: Profile) -> Self {
-        Self { shape: profile.shape(), defences: Defences::default(), world: 0 }
+        Self {
+            shape: profile.shape(),
+            defences: Defences::default(),
+            finding: Finding::Floods,
+            walkers_log2: limits::WALKERS_LOG2,
+            world: 0,
+        }
     }
 }
 
@@ -105,7 +113,12 @@ impl Network {
         seed[1] = self.clock.as_secs() as u8;
         let mut secret = [node as u8 ^ 0x55; 32];
         secret[..4].copy_from_slice(&setting.world.to_be_bytes());
-        let config = RouterConfig { no_route_after: NO_ROUTE_AFTER, ..RouterConfig::new(NETWORK, seed, secret) };
+        let config = RouterConfig {
+            no_route_after: NO_ROUTE_AFTER,
+            finding: setting.finding,
+            walks: WalkShape { walkers_log2: setting.walkers_log2, ..WalkShape::default() },
+            ..RouterConfig::new(NETWORK, seed, secret)
+        };
         self.nodes[node] = Some(Router::new(config, self.now()).reshaped(setting.shape, setting.defences));
         self.input(node, Input::OpenPort { port: PORT, key: identity(node) });
         self.input(node, Input::Listen { port: PORT, listening: true });
