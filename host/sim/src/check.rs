@@ -17,8 +17,8 @@ use crate::{Network, app::NodeId, link::wire_bytes, topology::Topology};
 /// Failures kept with their texts; more are counted.
 const MAX_FAILURES: usize = 20;
 
-/// Routers whose tables are checked at each look, in turn: all of a small network, and a share of a large one.
-const ROUTERS_PER_LOOK: usize = 256;
+/// Routers whose tables are checked at each look, in turn: more would be a good part of a run with many rows.
+const ROUTERS_PER_LOOK: usize = 32;
 
 /// Nodes at which deliveries are compared, the first ones: memory for 10⁵ nodes would be the run's largest table.
 const COMPARED_NODES: NodeId = 4096;
@@ -166,11 +166,11 @@ impl Checks {
     fn conserved(&mut self, net: &Network) {
         for (at, half) in net.halves.iter().enumerate() {
             let c = &half.counters;
-            let queued = half.queue.bytes() as u64;
+            let queued = net.queues[at].bytes() as u64;
             if c.pushed != c.dropped + c.cut_queued + queued + c.taken {
                 self.fail(format!("half {at}: of {} bytes pushed {c:?} and {queued} queued are left", c.pushed));
             }
-            let flying = half.flying_bytes();
+            let flying = net.flights.bytes(half);
             if c.sent != c.arrived + c.lost + c.cut_flying + flying {
                 self.fail(format!("half {at}: of {} bytes sent {c:?} and {flying} under way are left", c.sent));
             }
@@ -187,7 +187,7 @@ impl Checks {
             let mut loss = 0.0_f64;
             for half in &net.nodes[node].halves {
                 let at = *half as usize;
-                let params = net.edges[at / 2].params;
+                let params = net.link_params(at / 2);
                 let counters = &net.halves[at].counters;
                 let sent = (counters.sent + counters.resent).saturating_sub(self.sent[at]);
                 sum += sent;
@@ -266,5 +266,63 @@ impl Network {
             }
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, LinkParams};
+
+    /// A small network in which something has happened, and its checkers after a fault was put in.
+    fn with_fault(fault: impl FnOnce(&mut Network)) -> Vec<String> {
+        let link = LinkParams { rate: 10_000, ..LinkParams::default() };
+        let mut net = Network::new(Config { link, upload: 15_000, ..Config::new(1) }, &Topology::ring(5));
+        let (port, _) = net.open(0, 0);
+        net.broadcast(0, port, mute_core::Topic::of("x"), "anybody?");
+        net.rest(Duration::from_secs(12));
+        assert_eq!(net.checks.failures(), (&[][..], 0));
+        fault(&mut net);
+        net.finish();
+        net.checks.failures().0.to_vec()
+    }
+
+    #[test]
+    fn each_checker_goes_red_for_its_fault() {
+        type Fault = fn(&mut Network);
+        let faults: [(Fault, &str); 5] = [
+            (|_| {}, ""),
+            (|net| net.halves[0].counters.arrived -= 1, "bytes sent"),
+            (|net| net.halves[1].counters.dropped += 1, "bytes pushed"),
+            (
+                |net| {
+                    net.rest(Duration::from_secs(1));
+                    for counter in [50_000, 50_000] {
+                        net.halves[2].counters.sent += counter;
+                        net.halves[2].counters.arrived += counter;
+                    }
+                },
+                "at 10000 a second",
+            ),
+            (
+                |net| {
+                    let heard = Event::Letter {
+                        from: net.address(1, 0),
+                        id: MessageId([1; 16]),
+                        key: None,
+                        sealed: bytes::Bytes::new(),
+                    };
+                    for _ in 0..2 {
+                        net.checks.learned(0, 1, PortId(1), &heard);
+                    }
+                },
+                "delivered twice",
+            ),
+        ];
+        for (fault, text) in faults {
+            let failures = with_fault(fault);
+            assert_eq!(failures.is_empty(), text.is_empty(), "{failures:?}");
+            assert!(failures.iter().any(|failure| failure.contains(text)) || text.is_empty(), "{failures:?}");
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! What happens when: a heap of small entries, ordered by time and, at one time, by when they were added.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+};
 
 /// Virtual time in nanoseconds since the run's start: 584 years fit.
 pub(crate) type Nanos = u64;
@@ -37,10 +40,17 @@ struct Entry {
     what: What,
 }
 
-/// The heap.
+/// How many events are taken from the heap at once, so that what they will read can be fetched together.
+pub(crate) const AHEAD: usize = 16;
+
+/// The heap, and the next few in order.
 #[derive(Default)]
 pub(crate) struct Events {
     heap: BinaryHeap<Reverse<Entry>>,
+    /// Taken from the heap already. What is added since may still come before them.
+    next: VecDeque<Entry>,
+    /// How many of those came since the last that did not.
+    before: usize,
     sequence: u64,
 }
 
@@ -50,17 +60,48 @@ impl Events {
         self.heap.push(Reverse(Entry { at, sequence: self.sequence, what }));
     }
 
-    /// Takes the next one that happens at `until` or before.
-    pub(crate) fn pop(&mut self, until: Nanos) -> Option<(Nanos, What)> {
+    /// Takes the next one that happens at `until` or before. And whether [`Self::next`] holds others than before.
+    pub(crate) fn pop(&mut self, until: Nanos) -> (Option<(Nanos, What)>, bool) {
+        let refill = self.next.is_empty() || self.before >= AHEAD;
+        if refill {
+            self.before = 0;
+            self.heap.extend(self.next.drain(..).map(Reverse));
+            for _ in 0..AHEAD {
+                match self.heap.pop() {
+                    Some(Reverse(entry)) => self.next.push_back(entry),
+                    None => break,
+                }
+            }
+        }
+        let added = self.heap.peek().map(|Reverse(entry)| *entry);
+        let entry = match (self.next.front(), added) {
+            (Some(next), Some(added)) if added < *next => {
+                self.before += 1;
+                self.pop_heap(until)
+            }
+            _ => {
+                self.before = 0;
+                self.next.pop_front_if(|next| next.at <= until)
+            }
+        };
+        (entry.map(|entry| (entry.at, entry.what)), refill)
+    }
+
+    fn pop_heap(&mut self, until: Nanos) -> Option<Entry> {
         if self.heap.peek()?.0.at > until {
             return None;
         }
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.what))
+        self.heap.pop().map(|Reverse(entry)| entry)
+    }
+
+    /// What happens next, if nothing is added: a few.
+    pub(crate) fn next(&self) -> impl Iterator<Item = What> {
+        self.next.iter().map(|entry| entry.what)
     }
 
     /// How many are ahead.
     pub(crate) fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() + self.next.len()
     }
 }
 
@@ -75,14 +116,15 @@ mod tests {
             events.push(at, What::Tick { node });
         }
         let mut order = Vec::new();
-        while let Some((at, What::Tick { node })) = events.pop(4) {
+        while let Some((at, What::Tick { node })) = events.pop(4).0 {
             order.push((at, node));
         }
         assert_eq!(order, [(3, 2), (3, 9)]);
-        while let Some((at, What::Tick { node })) = events.pop(5) {
+        events.push(4, What::Tick { node: 7 });
+        while let Some((at, What::Tick { node })) = events.pop(5).0 {
             order.push((at, node));
         }
-        assert_eq!(order[2..], [(5, 1), (5, 0)]);
+        assert_eq!(order[2..], [(4, 7), (5, 1), (5, 0)]);
     }
 
     #[test]

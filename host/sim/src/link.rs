@@ -1,13 +1,13 @@
 //! Links: two directed halves, each with a line of a rate, a delay and losses, and a queue before it.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use mute_core::{
     LinkId,
     wire::{Frame, Verified},
 };
 
-use crate::{events::Nanos, queue::Queue};
+use crate::events::Nanos;
 
 /// What IPv4, UDP and QUIC's short header, stream frame and tag take in each packet, in bytes: 20 + 8 + 11 + 8 + 16.
 pub const PACKET_OVERHEAD: u64 = 63;
@@ -70,49 +70,117 @@ pub struct HalfCounters {
     pub frames: u64,
 }
 
-/// A frame under way.
-pub(crate) struct Flying {
+/// A frame under way: an entry of [`Flights`].
+pub(crate) struct Flight {
     pub(crate) arrives: Nanos,
+    /// The one behind it on the same half.
+    next: u32,
     pub(crate) bytes: u32,
-    pub(crate) frame: Frame<Verified>,
+    frame: Option<Frame<Verified>>,
 }
 
-/// One direction of a link.
+/// No flight.
+const NONE: u32 = u32::MAX;
+
+/// All frames that are under way, on all halves: a half knows its first and last, each knows the one behind it. Places are used
+/// again at once, so that they stay in the processor's caches.
+#[derive(Default)]
+pub(crate) struct Flights {
+    flights: Vec<Flight>,
+    free: Vec<u32>,
+}
+
+impl Flights {
+    /// A frame leaves. Whether it is the first on its half.
+    pub(crate) fn push(&mut self, half: &mut Half, arrives: Nanos, bytes: u32, frame: Frame<Verified>) -> bool {
+        let flight = Flight { arrives, next: NONE, bytes, frame: Some(frame) };
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.flights[place as usize] = flight;
+                place
+            }
+            None => {
+                self.flights.push(flight);
+                self.flights.len() as u32 - 1
+            }
+        };
+        let first = half.first == NONE;
+        if first {
+            half.first = place;
+        } else {
+            self.flights[half.last as usize].next = place;
+        }
+        half.last = place;
+        first
+    }
+
+    /// The first frame on a half arrives, if its time has come: its bytes, and when the next one does.
+    pub(crate) fn pop(&mut self, half: &mut Half, now: Nanos) -> Option<(u32, Frame<Verified>, Option<Nanos>)> {
+        let flight = self.flights.get_mut(half.first as usize).filter(|flight| flight.arrives <= now)?;
+        let (bytes, frame) = (flight.bytes, flight.frame.take()?);
+        self.free.push(half.first);
+        half.first = flight.next;
+        let next = self.flights.get(half.first as usize).map(|next| next.arrives);
+        Some((bytes, frame, next))
+    }
+
+    /// The first frame on a half.
+    pub(crate) fn peek(&self, half: &Half) -> Option<&Frame<Verified>> {
+        self.flights.get(half.first as usize)?.frame.as_ref()
+    }
+
+    /// Bytes on a half's line.
+    pub(crate) fn bytes(&self, half: &Half) -> u64 {
+        let first = self.flights.get(half.first as usize);
+        let all = std::iter::successors(first, |flight| self.flights.get(flight.next as usize));
+        all.map(|flight| u64::from(flight.bytes)).sum()
+    }
+
+    /// All that is on a half is lost. How many bytes that were.
+    pub(crate) fn clear(&mut self, half: &mut Half) -> u64 {
+        let mut bytes = 0;
+        while let Some((lost, _, _)) = self.pop(half, Nanos::MAX) {
+            bytes += u64::from(lost);
+        }
+        bytes
+    }
+}
+
+/// One direction of a link: what each frame touches. Its queue is elsewhere.
 pub(crate) struct Half {
     /// The line is taken until then.
     pub(crate) free_at: Nanos,
+    pub(crate) last_arrival: Nanos,
+    /// The first and last frame under way.
+    first: u32,
+    last: u32,
     /// A `Line` event is ahead.
     pub(crate) scheduled: bool,
     /// It waits for its node's upload.
     pub(crate) in_ring: bool,
+    /// Nothing waits in its queue.
+    pub(crate) empty: bool,
     /// The level that the router heard of.
     pub(crate) level: u8,
     /// Bytes that the node's upload owes this half (deficit round robin).
-    pub(crate) deficit: i64,
-    pub(crate) queue: Queue,
-    pub(crate) flying: VecDeque<Flying>,
-    pub(crate) last_arrival: Nanos,
+    pub(crate) deficit: i32,
     pub(crate) counters: HalfCounters,
 }
 
-impl Half {
-    pub(crate) fn new(queue: Queue) -> Self {
+impl Default for Half {
+    fn default() -> Self {
         Self {
             free_at: 0,
+            last_arrival: 0,
+            first: NONE,
+            last: NONE,
             scheduled: false,
             in_ring: false,
+            empty: true,
             level: 0,
             deficit: 0,
-            queue,
-            flying: VecDeque::new(),
-            last_arrival: 0,
             counters: HalfCounters::default(),
         }
-    }
-
-    /// Bytes on the line.
-    pub(crate) fn flying_bytes(&self) -> u64 {
-        self.flying.iter().map(|flying| u64::from(flying.bytes)).sum()
     }
 }
 
@@ -122,8 +190,9 @@ pub(crate) struct Edge {
     pub(crate) ends: [u32; 2],
     /// Counts how often it came up, so that no [`LinkId`] comes twice.
     pub(crate) generation: u32,
+    /// Its lines, in the list of all kinds of lines.
+    pub(crate) kind: u32,
     pub(crate) up: bool,
-    pub(crate) params: LinkParams,
 }
 
 /// The link as the node knows it that this half leads away from.

@@ -158,6 +158,31 @@ impl Router {
         self
     }
 
+    /// Reads what a frame of `link` will need, and changes nothing: a simulator that knows the next events has the processor fetch the
+    /// memory of several routers at once. In [`Self::WARM_STEPS`] steps, each of which starts from what the one before has read.
+    #[cfg(feature = "simulation")]
+    pub fn warm(&self, step: u8, link: LinkId, frame: &Frame<Verified>) -> u64 {
+        let (id, stamp, author) = match frame {
+            Frame::Flood { message, .. } => (message.id(), message.stamp(), message.author()),
+            Frame::Seek { message, .. } => (message.id(), message.stamp(), message.author()),
+            Frame::Letter { message } => (message.id(), message.stamp(), message.author()),
+            Frame::Data { label, .. } if step > 0 => {
+                return self.routes.get(&(link, *label)).map_or(0, |route| route.packets);
+            }
+            _ => return self.outputs.len() as u64,
+        };
+        match step {
+            0 => (self.links.len() + self.seen.len() + self.scent.len() + self.outputs.len()) as u64 ^ self.now.unix_s,
+            1 => self.links.get(&link).map_or(0, |link| u64::from(link.number)),
+            2 => u64::from(self.seen.knows(id, stamp.minute)),
+            _ => u64::from(self.scent.has(author, |_| true)),
+        }
+    }
+
+    /// The steps of [`Self::warm`].
+    #[cfg(feature = "simulation")]
+    pub const WARM_STEPS: u8 = 4;
+
     /// Takes one input. Outputs wait for [`Self::poll`].
     pub fn handle(&mut self, input: Input, now: Now) {
         self.set_now(now);

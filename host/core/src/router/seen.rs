@@ -139,6 +139,12 @@ impl Seen {
         }
     }
 
+    /// Whether a message has arrived.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn knows(&self, id: MessageId, minute: u32) -> bool {
+        self.minutes.get(&minute).is_some_and(|ids| ids.contains_key(&id))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.total
     }

@@ -27,16 +27,28 @@ pub(crate) enum Timer {
     ReplyKeys,
 }
 
+/// The reasons that there is only one of, which every message asks for: they have places of their own.
+const SINGLE: [Timer; 3] = [Timer::Seen, Timer::Scent, Timer::ReplyKeys];
+
 /// One wake-up at most for each reason, so that there are never more than the things that they belong to.
 #[derive(Default)]
 pub(crate) struct Timers {
+    single: [Option<Instant>; SINGLE.len()],
     due: BTreeSet<(Instant, Timer)>,
     at: BTreeMap<Timer, Instant>,
 }
 
 impl Timers {
+    fn single(timer: Timer) -> Option<usize> {
+        SINGLE.iter().position(|single| *single == timer)
+    }
+
     /// Wakes up for `timer` at `at`, and no more when it was set to before.
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
+        if let Some(place) = Self::single(timer) {
+            self.single[place] = Some(at);
+            return;
+        }
         if let Some(before) = self.at.insert(timer, at) {
             self.due.remove(&(before, timer));
         }
@@ -45,41 +57,46 @@ impl Timers {
 
     /// Wakes up for `timer` at `at` unless it is set already.
     pub(crate) fn set_if_unset(&mut self, timer: Timer, at: Instant) {
-        if !self.at.contains_key(&timer) {
+        if !self.is_set(timer) {
             self.set(timer, at);
         }
     }
 
     /// Does not wake up for `timer`.
     pub(crate) fn cancel(&mut self, timer: Timer) {
-        if let Some(at) = self.at.remove(&timer) {
+        if let Some(place) = Self::single(timer) {
+            self.single[place] = None;
+        } else if let Some(at) = self.at.remove(&timer) {
             self.due.remove(&(at, timer));
         }
     }
 
     /// When the first is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at)
+        let due = self.due.first().map(|(at, _)| *at);
+        self.single.iter().copied().flatten().chain(due).min()
     }
 
     /// Takes the first that is due.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<Timer> {
-        let (at, timer) = *self.due.first()?;
+        let single = SINGLE.into_iter().zip(self.single).filter_map(|(timer, at)| Some((at?, timer)));
+        let (at, timer) = single.chain(self.due.first().copied()).min()?;
         if at > now {
             return None;
         }
-        self.due.pop_first();
-        self.at.remove(&timer);
+        self.cancel(timer);
         Some(timer)
     }
 
-    #[cfg(any(feature = "fuzzing", feature = "simulation"))]
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.at.contains_key(&timer)
+        match Self::single(timer) {
+            Some(place) => self.single[place].is_some(),
+            None => self.at.contains_key(&timer),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.due.len()
+        self.due.len() + self.single.iter().flatten().count()
     }
 }
 

@@ -26,17 +26,17 @@ impl Network {
     pub(super) fn arrive(&mut self, at: u32) {
         let half = &mut self.halves[at as usize];
         // Otherwise the link went down, and came up again, since this was set.
-        let Some(flying) = half.flying.pop_front_if(|flying| flying.arrives <= self.clock) else {
+        let Some((bytes, frame, next)) = self.flights.pop(half, self.clock) else {
             return;
         };
-        half.counters.arrived += u64::from(flying.bytes);
-        if let Some(next) = half.flying.front() {
-            self.events.push(next.arrives, What::Arrive { half: at });
+        half.counters.arrived += u64::from(bytes);
+        if let Some(next) = next {
+            self.events.push(next, What::Arrive { half: at });
         }
         let edge = &self.edges[at as usize / 2];
         let node = edge.ends[1 - at as usize % 2];
         let link = link_id(at ^ 1, edge.generation);
-        self.intercept(node, link, flying.frame);
+        self.intercept(node, link, frame);
     }
 
     /// A frame has arrived: past the node's behaviour to its router.

@@ -96,9 +96,11 @@ impl Network {
     /// A link between two nodes, up if both run. `a` is the one that dials. Its number.
     pub fn add_link(&mut self, a: NodeId, b: NodeId, params: LinkParams) -> usize {
         let edge = self.edges.len();
-        self.edges.push(Edge { ends: [a, b], generation: 0, up: false, params });
+        let kind = self.kind(params);
+        self.edges.push(Edge { ends: [a, b], generation: 0, kind, up: false });
         for (side, node) in [a, b].into_iter().enumerate() {
-            self.halves.push(Half::new(Queue::new(self.config.queue)));
+            self.halves.push(Half::default());
+            self.queues.push(Queue::new(self.config.queue));
             self.nodes[node as usize].halves.push((2 * edge + side) as u32);
         }
         self.link_up(edge);
@@ -131,11 +133,10 @@ impl Network {
         for side in 0..2 {
             let at = 2 * edge + side;
             let half = &mut self.halves[at];
-            half.counters.cut_queued += half.queue.bytes() as u64;
-            half.counters.cut_flying += half.flying_bytes();
-            half.queue = Queue::new(self.config.queue);
-            half.flying.clear();
-            half.level = 0;
+            half.counters.cut_queued += self.queues[at].bytes() as u64;
+            half.counters.cut_flying += self.flights.clear(half);
+            (half.level, half.empty) = (0, true);
+            self.queues[at] = Queue::new(self.config.queue);
         }
         for (side, node) in ends.into_iter().enumerate() {
             self.input(node, Input::LinkDown { link: link_id((2 * edge + side) as u32, generation) });
@@ -164,7 +165,22 @@ impl Network {
 
     /// Changes what the lines of a link are like, from the next frame on.
     pub fn set_link(&mut self, edge: usize, params: LinkParams) {
-        self.edges[edge].params = params;
+        self.edges[edge].kind = self.kind(params);
+    }
+
+    /// What the lines of a link are like.
+    pub fn link_params(&self, edge: usize) -> LinkParams {
+        self.kinds[self.edges[edge].kind as usize]
+    }
+
+    /// The number of a kind of lines: one that is there already, if it is among the last.
+    fn kind(&mut self, params: LinkParams) -> u32 {
+        let known = self.kinds.iter().enumerate().rev().take(64).find(|(_, known)| **known == params);
+        let place = known.map(|(place, _)| place);
+        place.unwrap_or_else(|| {
+            self.kinds.push(params);
+            self.kinds.len() - 1
+        }) as u32
     }
 
     /// A time in which nothing is asked of the network: [`Self::run`] with no scenario on top.

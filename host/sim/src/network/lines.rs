@@ -10,14 +10,14 @@ use super::{Network, nanos};
 use crate::{
     app::NodeId,
     events::What,
-    link::{Flying, line_time, parts, wire_bytes},
+    link::{line_time, parts, wire_bytes},
 };
 
 /// How often routers hear that a queue has emptied, in nanoseconds: as the daemon does it, every 50 ms.
 const LOADS_EVERY: u64 = 50_000_000;
 
 /// What a half may send in one turn of its node's shared upload, in bytes: one full packet.
-const TURN_BYTES: i64 = 1500;
+const TURN_BYTES: i32 = 1500;
 
 /// A frame is lost at most this often in a row; it has arrived then.
 const MAX_LOSSES: u32 = 16;
@@ -46,10 +46,13 @@ impl Network {
         let now = self.now().instant;
         let standing = self.standing_of(node, ingress);
         let half = &mut self.halves[at as usize];
-        let expected = half.queue.bytes() + half.queue.charge(&frame);
-        half.counters.pushed += half.queue.charge(&frame) as u64;
-        half.queue.push(ingress, standing, frame, now);
-        half.counters.dropped += expected.saturating_sub(half.queue.bytes()) as u64;
+        let queue = &mut self.queues[at as usize];
+        let charge = queue.charge(&frame);
+        let expected = queue.bytes() + charge;
+        queue.push(ingress, standing, frame, now);
+        half.counters.pushed += charge as u64;
+        half.counters.dropped += expected.saturating_sub(queue.bytes()) as u64;
+        half.empty = queue.bytes() == 0;
         if self.nodes[node as usize].upload > 0 {
             if !half.in_ring {
                 half.in_ring = true;
@@ -66,10 +69,9 @@ impl Network {
     /// Whether a frame goes to its line past the empty queue; it is counted as if it had gone through.
     fn bypass(&mut self, node: NodeId, at: u32, frame: &Frame<Verified>) -> bool {
         let half = &mut self.halves[at as usize];
-        let free =
-            half.queue.bytes() == 0 && half.free_at <= self.clock && self.nodes[node as usize].free_at <= self.clock;
+        let free = half.empty && half.free_at <= self.clock && self.nodes[node as usize].free_at <= self.clock;
         if free {
-            let charge = half.queue.charge(frame) as u64;
+            let charge = self.queues[at as usize].charge(frame) as u64;
             half.counters.pushed += charge;
             half.counters.taken += charge;
         }
@@ -88,7 +90,7 @@ impl Network {
     /// The router hears at once of a level that has changed.
     fn hear_load(&mut self, node: NodeId, at: u32) {
         let half = &mut self.halves[at as usize];
-        let level = half.queue.level();
+        let level = self.queues[at as usize].level();
         if level == half.level {
             return;
         }
@@ -129,7 +131,7 @@ impl Network {
         loop {
             let half = &mut self.halves[at as usize];
             if half.free_at > self.clock {
-                if !half.scheduled && half.queue.bytes() > 0 {
+                if !half.scheduled && !half.empty {
                     half.scheduled = true;
                     self.events.push(half.free_at, What::Line { half: at });
                 }
@@ -146,13 +148,16 @@ impl Network {
     fn take(&mut self, at: u32) -> Option<Frame<Verified>> {
         let now = self.now().instant;
         let half = &mut self.halves[at as usize];
-        let before = half.queue.bytes();
-        let frame = half.queue.pop(now);
-        let taken = frame.as_ref().map_or(0, |frame| half.queue.charge(frame));
+        let queue = &mut self.queues[at as usize];
+        let before = queue.bytes();
+        let frame = queue.pop(now);
+        let taken = frame.as_ref().map_or(0, |frame| queue.charge(frame));
+        let left = queue.bytes();
         half.counters.taken += taken as u64;
-        half.counters.dropped += before.saturating_sub(half.queue.bytes() + taken) as u64;
-        if self.config.lean_queues {
-            half.queue.shrink();
+        half.counters.dropped += before.saturating_sub(left + taken) as u64;
+        half.empty = left == 0;
+        if half.empty && self.config.lean_queues {
+            queue.shrink();
         }
         frame
     }
@@ -189,7 +194,7 @@ impl Network {
                 return;
             };
             let half = &mut self.halves[at as usize];
-            if half.queue.bytes() == 0 {
+            if half.empty {
                 half.in_ring = false;
                 holder.ring.pop_front();
             } else if half.free_at > self.clock {
@@ -203,7 +208,7 @@ impl Network {
             } else if let Some(frame) = self.take(at) {
                 blocked = 0;
                 let bytes = wire_bytes(frame.encoded_len());
-                self.halves[at as usize].deficit -= bytes as i64;
+                self.halves[at as usize].deficit -= bytes as i32;
                 self.launch(at, frame);
             } else {
                 // The queue dropped all that it held.
@@ -216,7 +221,7 @@ impl Network {
     /// Puts a frame on a line that is free.
     fn launch(&mut self, at: u32, frame: Frame<Verified>) {
         let edge = &self.edges[at as usize / 2];
-        let (params, node) = (edge.params, edge.ends[at as usize % 2]);
+        let (params, node) = (self.kinds[edge.kind as usize], edge.ends[at as usize % 2]);
         let bytes = wire_bytes(frame.encoded_len());
         let mut copies = 1;
         if params.loss > 0.0 {
@@ -246,8 +251,7 @@ impl Network {
         let arrives = done + delay + late + 2 * delay * u64::from(copies - 1);
         let arrives = arrives.max(half.last_arrival);
         half.last_arrival = arrives;
-        half.flying.push_back(Flying { arrives, bytes: bytes as u32, frame });
-        if half.flying.len() == 1 {
+        if self.flights.push(half, arrives, bytes as u32, frame) {
             self.events.push(arrives, What::Arrive { half: at });
         }
     }

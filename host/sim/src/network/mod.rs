@@ -6,6 +6,7 @@
 mod driving;
 mod life;
 mod lines;
+mod warm;
 mod work;
 
 use std::{collections::VecDeque, time::Duration};
@@ -19,8 +20,8 @@ use crate::{
     app::{App, Behaviour, NodeId, Timer},
     check::Checks,
     events::{Events, Nanos, What},
-    link::{Edge, Half, HalfCounters, LinkParams, link_id},
-    queue::QueueKind,
+    link::{Edge, Flights, Half, HalfCounters, LinkParams, link_id},
+    queue::{Queue, QueueKind},
     random::Random,
     topology::Topology,
 };
@@ -153,7 +154,12 @@ pub struct Network {
     events: Events,
     pub(crate) nodes: Vec<Node>,
     pub(crate) edges: Vec<Edge>,
+    /// The kinds of lines that edges have.
+    pub(crate) kinds: Vec<LinkParams>,
     pub(crate) halves: Vec<Half>,
+    /// Before each half's line.
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) flights: Flights,
     pending: VecDeque<Pending>,
     acts: Vec<Option<Act>>,
     free_acts: Vec<u32>,
@@ -176,7 +182,10 @@ impl Network {
             events: Events::default(),
             nodes: Vec::with_capacity(topology.nodes),
             edges: Vec::with_capacity(topology.edges.len()),
+            kinds: Vec::new(),
             halves: Vec::with_capacity(2 * topology.edges.len()),
+            queues: Vec::with_capacity(2 * topology.edges.len()),
+            flights: Flights::default(),
             pending: VecDeque::new(),
             acts: Vec::new(),
             free_acts: Vec::new(),
@@ -219,7 +228,11 @@ impl Network {
         let until = nanos(until);
         loop {
             self.tell(app);
-            let Some((at, what)) = self.events.pop(until) else {
+            let (next, refilled) = self.events.pop(until);
+            if refilled {
+                self.warm();
+            }
+            let Some((at, what)) = next else {
                 break;
             };
             self.clock = at;
