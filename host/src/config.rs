@@ -9,6 +9,7 @@ use std::{
     str::FromStr,
 };
 
+use mute_core::Profile;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -32,6 +33,8 @@ const MAX_NETWORK_BYTES: usize = 64;
 pub struct Config {
     /// The network's name. Nodes of networks with different names don't talk to each other.
     pub network: String,
+    /// What the network adds to what it carries, the same at all its nodes.
+    pub profile: Profile,
     /// Where neighbours reach this node, by UDP. Port 0 lets the system choose one at each start.
     pub listen: SocketAddr,
     /// Neighbours to keep a link to, as `KEY@HOST:PORT`, beside those of `mute peer add`.
@@ -92,6 +95,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             network: "mute".into(),
+            profile: Profile::default(),
             listen: SocketAddr::from(([0, 0, 0, 0], 4848)),
             peers: vec![],
             welcome: vec![],
@@ -129,6 +133,10 @@ const PLUGIN_EXAMPLE: &str = "
 /// The comment above each key of the file, in the file's order; a `[section]` has its comment too.
 const COMMENTS: &[(&str, &str)] = &[
     ("network", "The network's name. Nodes of networks with different names don't talk to each other."),
+    (
+        "profile",
+        "balanced (delays and padding hide where addresses live) or fast (neither). It is part of the network: the same at all its nodes.",
+    ),
     ("listen", "Where neighbours reach this node, by UDP. Port 0 lets the system choose one at each start."),
     ("peers", "Neighbours to keep a link to, as \"KEY@HOST:PORT\", beside those of `mute peer add`."),
     ("welcome", "Keys of neighbours that may dial this node; it matters with fixed-neighbours only."),
@@ -289,6 +297,8 @@ mod tests {
     fn mistakes_are_named_by_line_and_key() {
         for (text, expected) in [
             ("network = \"a\"\nlisten = 7\n", ", line 2: listen: "),
+            ("network = \"a\"\nprofile = \"strong\"", ", line 2: profile: the profile \"strong\" is not there yet"),
+            ("profile = \"slow\"", ", line 1: profile: not a profile"),
             ("\n[log]\nlevel = \"loud\"\n", ", line 3: level: unknown variant `loud`"),
             ("netwrok = \"a\"\n", ", line 1: unknown field `netwrok`"),
             ("\nnetwork = \"unterminated", ", line 2: "),

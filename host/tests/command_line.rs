@@ -48,6 +48,26 @@ fn what_is_missing_is_said_with_the_next_step() {
 }
 
 #[test]
+fn a_network_has_a_profile_which_is_chosen_shown_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = |home: &std::path::Path, profile: &str| {
+        run(mute().arg("--home").arg(home).args(["init", "--listen", "127.0.0.1:0", "--profile", profile]))
+    };
+    let home = folder.path().join("strong");
+    let said = init(&home, "strong");
+    assert!(said.failed(2).contains("not there yet"), "{said:?}");
+    assert!(!home.exists());
+    let home = folder.path().join("fast");
+    assert_eq!(init(&home, "fast").code, 0);
+    assert!(std::fs::read_to_string(home.join("config.toml")).unwrap().contains("profile = \"fast\""));
+    let mut node = Node::start(folder.path(), "node");
+    let status = node.run(&["status"]);
+    assert!(status.code == 0 && status.out.contains("profile    balanced: "), "{status:?}");
+    assert_eq!(node.json(&["status"])[0]["profile"], "balanced");
+    node.stop();
+}
+
+#[test]
 fn a_corrupt_configuration_names_file_line_and_key() {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::init(folder.path(), "node");

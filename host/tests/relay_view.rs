@@ -5,8 +5,12 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
+use mute_core::{SIZE_CLASSES, wire::kind};
 use rustls::{
     crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256,
     quic::{Keys, Version},
@@ -23,6 +27,9 @@ const FILE: &str = "moonstone-from-the-quarry.bin";
 const SIZE: usize = 1 << 20;
 /// How much of the file is looked for, at each of some places.
 const PIECE: usize = 24;
+
+/// The header of a Data frame: its kind, a label, a congestion mark.
+const DATA_HEADER: usize = 1 + 8 + 1;
 
 /// What must not be found, by what it is.
 type Needles = Vec<(&'static str, Vec<u8>)>;
@@ -181,6 +188,10 @@ fn relays_see_neither_who_asks_nor_what_passes() {
         // What relays do read: the words of the search.
         assert_eq!(find(&view, &vec![("the words", b"moonstone".to_vec())]), ["the words"]);
         assert_eq!(find(&view, &needles), [""; 0]);
+        // Of the length of a sealed packet they learn its class.
+        let packets = view.frames.iter().filter(|frame| frame.first() == Some(&kind::DATA));
+        let lengths: BTreeSet<usize> = packets.map(|frame| frame.len() - DATA_HEADER).collect();
+        assert_eq!(lengths, BTreeSet::from(SIZE_CLASSES));
     }
 }
 

@@ -21,6 +21,21 @@
 //!   a flooded message waits for, is a small part of the turnaround: with a jitter of mean *ν* the guess is right with
 //!   1 − ½e^(−r/μ) / (1 + ν/μ), so three times in four were it drawn from the same law. It hangs on the target (or topic) and the
 //!   neighbour that the copy goes to and not on the message: an owner's answers always take equally long, so a relay's must.
+//!
+//! # Other ways to tell, and what is done
+//! Flooded messages for an identity of this node go on from here as from anywhere; directed Seeks and Letters follow the row, in which a port is
+//! an entry like any hop, laid and strengthened by the same law, so that now and then one for an own address is passed on and not
+//! answered. What an identity sends waits in the queues of links as one neighbour's (see [`crate::scheduler`]). A Keep does not count what its
+//! sender has not heard yet. A Trail that its seeker refuses, and a Seek after a Close, come as late as from afar.
+//!
+//! # What is left
+//! - *The guess itself*: with the numbers of [`Profile::Balanced`] an answer's time is right three times in five.
+//! - *Throughput*: what a relay passes on is bounded by its upload to the next node, what an identity hears by this node's download only. Whoever
+//!   sends an address more than this node could upload, and sees it acknowledged, knows.
+//! - *Budgets*: an owner counts the Seeks that it answers for each neighbour, and behind a relay they would be counted together. Two neighbours that
+//!   spend both (64 a second each, for long) can tell.
+//! - *Presence*: whatever makes this node vanish makes its identities vanish.
+//! - *Who holds all links of a node* sees what comes in and does not go out.
 
 use core::{fmt, str::FromStr, time::Duration};
 
@@ -33,7 +48,8 @@ pub const SIZE_CLASSES: [usize; 4] = [256, 1024, 4 * 1024, 16 * 1024];
 const CUT: u32 = 5;
 
 /// What a network adds to what it carries. The default is [`Profile::Balanced`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Profile {
     /// Nothing: for closed groups that trust each other's relays.
     Fast,
@@ -160,6 +176,20 @@ impl FromStr for Profile {
             None if text == "strong" => Err(ParseProfileError::Strong),
             None => Err(ParseProfileError::Unknown),
         }
+    }
+}
+
+impl TryFrom<String> for Profile {
+    type Error = ParseProfileError;
+
+    fn try_from(text: String) -> Result<Self, ParseProfileError> {
+        text.parse()
+    }
+}
+
+impl From<Profile> for String {
+    fn from(profile: Profile) -> Self {
+        profile.name().into()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use mute_core::Profile;
 use serde::Serialize;
 
 use crate::{
@@ -76,7 +77,7 @@ async fn transfer(output: Output, size: u64, folder: &std::path::Path, first: Op
     let path = shared.join("large-file.bin");
     let made = tokio::task::spawn_blocking(move || demo::write_random(&path, size)).await;
     let file = made.map_err(|error| Error::failure(error.to_string()))??;
-    let network = Network::start(folder).await?;
+    let network = Network::start(folder, Profile::Fast).await?;
     let (alice, bob) = (&network.hosts[ALICE], &network.hosts[BOB]);
     demo::share(alice, &shared).await?;
     let mut links = demo::search(bob, "large file", std::slice::from_ref(&file)).await?;

@@ -1,5 +1,8 @@
 //! `mute bench`: streams over MUTE against a chain of plain QUIC forwarders, in the same run on the same machine.
 //!
+//! What is measured is what the code costs, so MUTE's chains are networks of the profile *fast*: what *balanced* adds on top is a choice
+//! ([`mute_core::profile`]).
+//!
 //! Both kinds of chain are made of worker processes of this same program, told what to do over their standard
 //! input. What goes through them is the same traffic.
 
@@ -23,7 +26,7 @@ pub(crate) async fn run(output: Output, bench: &Bench) -> Result<()> {
         return file::run(output, &bench.file).await;
     }
     output.message(&format!(
-        "{} through chains of {:?} links, {} alternating rounds, on {} cores",
+        "{} through chains of {:?} links, {} alternating rounds, on {} cores; a network of the profile fast",
         show_bytes(bench.size),
         bench.links,
         bench.rounds,

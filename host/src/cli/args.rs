@@ -3,6 +3,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use mute_core::Profile;
 
 /// Shown below the help of `mute`.
 const EXAMPLES: &str = "\
@@ -67,13 +68,6 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Measure streams over 1, 3 and 6 links against plain QUIC forwarders on the same machine.
     Bench(Bench),
-    /// Simulate networks of the real router, from ten nodes to a hundred thousand: `mute sim --help` lists the scenarios.
-    #[command(disable_help_flag = true)]
-    Sim {
-        /// A scenario and its options.
-        #[arg(value_name = "SCENARIO", trailing_var_arg = true, allow_hyphen_values = true)]
-        words: Vec<OsString>,
-    },
     /// A process of `mute bench`; told what to do by its parent.
     #[command(hide = true)]
     BenchWorker(BenchWorker),
@@ -89,6 +83,15 @@ pub(crate) struct Init {
     /// The network to belong to.
     #[arg(long, value_name = "NAME")]
     pub(crate) network: Option<String>,
+    /// What that network adds to what it carries: balanced or fast. The same at all its nodes.
+    ///
+    /// balanced (the default): every address answers late by a time of its own, 0.2 s on average and at most 1 s, and packets
+    /// are filled up to one of four sizes. Your neighbours can then hardly tell whether an address lives here or behind you. It does not hide
+    /// that you are online, nor how much you transfer from somebody who watches many lines.
+    ///
+    /// fast: no delays and no padding, for closed groups that trust each other's relays: a neighbour that measures can tell.
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<Profile>,
     /// Where neighbours reach this node, by UDP.
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) listen: Option<SocketAddr>,
@@ -145,11 +148,16 @@ pub(crate) enum Plugin {
 
 /// `mute demo`
 #[derive(Args, Debug, Default)]
-#[command(after_help = "Examples:\n  mute demo\n  mute demo --share ~/Pictures --keep\n  mute demo --json")]
+#[command(
+    after_help = "Examples:\n  mute demo\n  mute demo --profile balanced\n  mute demo --share ~/Pictures --keep\n  mute demo --json"
+)]
 pub(crate) struct Demo {
     /// Share this folder instead of a generated one.
     #[arg(long, value_name = "DIR")]
     pub(crate) share: Option<PathBuf>,
+    /// The network's profile: fast, so that nobody waits, or balanced, as `mute init` makes it.
+    #[arg(long, value_name = "PROFILE", default_value_t = Profile::Fast)]
+    pub(crate) profile: Profile,
     /// Leave the network running at the end, until Ctrl-C.
     #[arg(long)]
     pub(crate) keep: bool,

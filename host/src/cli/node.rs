@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mute_core::Profile;
 use serde_json::json;
 
 use super::{
@@ -34,6 +35,9 @@ pub(super) fn init(global: &Global, output: Output, init: &Init) -> Result<ExitC
     let mut config = Config::default();
     if let Some(network) = &init.network {
         config.network.clone_from(network);
+    }
+    if let Some(profile) = init.profile {
+        config.profile = profile;
     }
     if let Some(listen) = init.listen {
         config.listen = listen;
@@ -117,9 +121,10 @@ fn describe(output: Output, status: &Status) -> String {
     };
     let resources = &status.resources;
     let mut text = format!(
-        "{}\n  network    {}\n  key        {}\n  listens    {}\n  running    {}, {} of memory, {} of processor time\n",
+        "{}\n  network    {}\n  profile    {}\n  key        {}\n  listens    {}\n  running    {}, {} of memory, {} of processor time\n",
         output.bold(&verdict),
         one_line(&status.network),
+        profile(status.profile),
         node.key,
         node.listen,
         size::time(Duration::from_secs(node.uptime_s)),
@@ -142,6 +147,14 @@ fn describe(output: Output, status: &Status) -> String {
     });
     text.push_str(&table(&["messages", "relayed", "sent", "received"], &rows));
     text
+}
+
+/// What a network adds, in a line.
+fn profile(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Fast => "fast: no delays, no padding; a neighbour that measures can tell what lives here",
+        Profile::Balanced => "balanced: addresses answer late by a time of their own, packets have one of four sizes",
+    }
 }
 
 fn list(neighbours: &[NeighbourStatus]) -> String {

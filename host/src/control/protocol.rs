@@ -1,5 +1,6 @@
 //! What client and daemon say to each other.
 
+use mute_core::Profile;
 use serde::{Deserialize, Serialize};
 
 use crate::{error::Error, node, plugin::PluginInfo};
@@ -122,6 +123,8 @@ pub struct Status {
     pub pid: u32,
     /// The network's name.
     pub network: String,
+    /// What the network adds to what it carries.
+    pub profile: Profile,
     /// Its key, neighbours and counters.
     pub node: node::Status,
     /// What the daemon used of the machine.

@@ -41,13 +41,6 @@ pub(crate) fn disable_plugins(home: &Home) -> Result<()> {
     crate::embedded::EMBEDDED.iter().try_for_each(|(name, _)| store.set_enabled(name, false).map_err(store_failed))
 }
 
-/// The network of this name.
-fn network_id(name: &str) -> NetworkId {
-    let mut id = [0; 16];
-    id.copy_from_slice(&blake3::derive_key("mute/1 network id", name.as_bytes())[..16]);
-    NetworkId(id)
-}
-
 fn open_store(home: &Home) -> Result<Store> {
     Store::open(&home.store_file()).map_err(store_failed)
 }
@@ -139,7 +132,8 @@ impl Daemon {
 
 async fn start_node(config: &Config, store: &Store) -> Result<node::Handle> {
     let seed = store.node_key().map_err(store_failed)?;
-    let mut node = NodeConfig::new(NodeSecret::from_seed(&seed), network_id(&config.network), mute_core::Profile::Fast);
+    let network = NetworkId::derive(&config.network, config.profile);
+    let mut node = NodeConfig::new(NodeSecret::from_seed(&seed), network, config.profile);
     node.listen = config.listen;
     // Checked when the configuration was loaded.
     node.peers = config.peer_addresses().map_err(Error::usage)?;

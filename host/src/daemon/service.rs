@@ -55,6 +55,7 @@ impl Service {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             network: self.network.clone(),
+            profile: self.node.profile(),
             node: self.node.status().await.map_err(failed)?,
             resources: resources::own(),
         })

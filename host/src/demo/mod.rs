@@ -14,6 +14,8 @@ pub(crate) use files::write_random;
 pub(crate) use network::{ALICE, BOB, NAMES, Network};
 pub(crate) use scenes::{compare, download, search, share};
 
+use mute_core::Profile;
+
 use self::report::{Report, Scene};
 use crate::{
     cli::{Demo, Output, show_time},
@@ -61,7 +63,9 @@ async fn play(output: Output, demo: &Demo, share: Option<&Path>, folder: &Path) 
             "A private network on this machine: two ends and four relays, six processes, real QUIC between them",
         ))?;
     output.line(&format!("\n{MAP}\n"))?;
-    let mut network = stage.scene("network", "six nodes start", Network::start(folder)).await?;
+    output.line(&format!("{}\n", about(demo.profile)))?;
+    let what = format!("six nodes start, profile {}", demo.profile);
+    let mut network = stage.scene("network", &what, Network::start(folder, demo.profile)).await?;
     let outcome = scenes::all(&mut stage, &network, share, folder).await;
     let outcome = match outcome {
         Ok(outcome) => outcome,
@@ -70,7 +74,7 @@ async fn play(output: Output, demo: &Demo, share: Option<&Path>, folder: &Path) 
             return Err(error);
         }
     };
-    let report = Report::new(&mut stage, outcome, &network.statuses().await?)?;
+    let report = Report::new(&mut stage, demo.profile, outcome, &network.statuses().await?)?;
     output.result(&report, || report.describe(output))?;
     if demo.keep {
         output.message(&how_to_use(&network));
@@ -78,6 +82,18 @@ async fn play(output: Output, demo: &Demo, share: Option<&Path>, folder: &Path) 
     }
     network.stop().await;
     Ok(())
+}
+
+/// What the network adds, and how to see the other profile.
+fn about(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Fast => {
+            "profile fast: nothing is delayed or padded; see what `mute init` makes with --profile balanced"
+        }
+        Profile::Balanced => {
+            "profile balanced: addresses answer late, so that no neighbour knows where they live; it takes longer"
+        }
+    }
 }
 
 /// What to type while the network runs.

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use mute_core::Profile;
 use tokio::{
     process::{Child, ChildStdin, Command},
     time::{Instant, sleep},
@@ -65,12 +66,12 @@ pub(crate) struct Answer {
 
 impl Network {
     /// Makes six homes under `folder` and runs a node in each, all linked when this returns.
-    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+    pub(crate) async fn start(folder: &Path, profile: Profile) -> Result<Self> {
         let homes = NAMES
             .iter()
             .map(|name| Home::find(Some(&folder.join(name.replace(' ', "-")))))
             .collect::<Result<Vec<_>>>()?;
-        let keys = make_homes(&homes)?;
+        let keys = make_homes(&homes, profile)?;
         let mut hosts = Vec::new();
         for (name, home) in NAMES.into_iter().zip(homes) {
             hosts.push(Host::spawn(name, home)?);
@@ -140,7 +141,7 @@ impl Network {
 }
 
 /// Makes the homes, each welcoming those that dial it; their keys. Relays only relay: they run no plugins.
-fn make_homes(homes: &[Home]) -> Result<Vec<String>> {
+fn make_homes(homes: &[Home], profile: Profile) -> Result<Vec<String>> {
     let mut keys = Vec::new();
     for (place, home) in homes.iter().enumerate() {
         home.create("")?;
@@ -152,6 +153,7 @@ fn make_homes(homes: &[Home]) -> Result<Vec<String>> {
     for (place, home) in homes.iter().enumerate() {
         let mut config = Config {
             network: "mute demo".into(),
+            profile,
             listen: ([127, 0, 0, 1], 0).into(),
             fixed_neighbours: true,
             welcome: LINKS.iter().filter(|(_, to)| *to == place).map(|(from, _)| keys[*from].clone()).collect(),

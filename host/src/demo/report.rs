@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use mute_core::Profile;
 use serde::Serialize;
 
 use super::{ALICE, BOB, NAMES, Stage, network::RELAYS};
@@ -60,6 +61,7 @@ fn hex(bytes: &[u8]) -> String {
 /// Everything that was found.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
+    profile: Profile,
     seconds: f64,
     scenes: Vec<Scene>,
     files: Vec<Delivered>,
@@ -121,7 +123,7 @@ struct Process {
 
 impl Report {
     /// Reads the nodes' counters; an error where they don't show what the demo claims.
-    pub(super) fn new(stage: &mut Stage, outcome: Outcome, statuses: &[Status]) -> Result<Self> {
+    pub(super) fn new(stage: &mut Stage, profile: Profile, outcome: Outcome, statuses: &[Status]) -> Result<Self> {
         let ends = vec![end(statuses, ALICE, BOB), end(statuses, BOB, ALICE)];
         if ends.iter().any(|end| end.is_linked_with_other_end || end.shares_neighbour_with_other_end) {
             return Err(Error::failure("the two ends are linked or share a neighbour"));
@@ -135,6 +137,7 @@ impl Report {
             return Err(Error::failure("the relays did not carry what was downloaded"));
         }
         Ok(Self {
+            profile,
             seconds: stage.start.elapsed().as_secs_f64(),
             scenes: std::mem::take(&mut stage.scenes),
             files: outcome.files,

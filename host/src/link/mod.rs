@@ -87,7 +87,7 @@ pub(crate) fn meaning(code: u64) -> &'static str {
         3 => "it does not link with nodes that it was not told of",
         4 => "it was offended a short while ago",
         5 => "no hello in time",
-        0x102 => "it belongs to another network",
+        0x102 => "it belongs to another network, or to one of another profile",
         0x105 => "it speaks another version of the protocol",
         0x101..=0x1ff => "it says that the protocol was broken",
         _ => "it closed the link for a reason of its own",

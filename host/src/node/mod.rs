@@ -14,7 +14,7 @@ mod trails;
 
 use std::sync::Arc;
 
-use mute_core::IdentityKey;
+use mute_core::{IdentityKey, Profile};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use config::{DEFAULT_MAX_LINKS, DEFAULT_NO_ROUTE_AFTER, NodeConfig};
@@ -64,6 +64,7 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     ports: Arc<port::Ports>,
     places: Arc<Semaphore>,
+    profile: Profile,
 }
 
 /// Starts a node on the current tokio runtime.
@@ -72,13 +73,18 @@ pub struct Handle {
 /// The socket cannot be opened (the port is taken), or the configuration holds what cannot be.
 pub async fn start(config: NodeConfig) -> Result<Handle, StartError> {
     let (commands, requests) = mpsc::channel(COMMANDS);
-    let ports = Arc::new(port::Ports::default());
+    let (ports, profile) = (Arc::new(port::Ports::default()), config.profile);
     let node = task::Node::new(config, Arc::clone(&ports))?;
     tokio::spawn(node.run(requests));
-    Ok(Handle { commands, ports, places: Arc::new(Semaphore::new(MAX_PORTS)) })
+    Ok(Handle { commands, ports, places: Arc::new(Semaphore::new(MAX_PORTS)), profile })
 }
 
 impl Handle {
+    /// What the node's network adds to what it carries.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
     /// Opens a port for an identity. Everything but its packets arrives in [`Port::events`]. Waits if as many ports are
     /// open as may be. (A second port for an address that has one hears nothing.)
     ///

@@ -79,7 +79,7 @@ async fn try_connect(
     }
     progress.reach(Progress::HANDSHAKE);
     let key = if options.show_identity { shared.key.clone() } else { tls::one_time_key()? };
-    let config = transport::client(tls::client(&key, to)?)?;
+    let config = transport::client(tls::client(&key, to)?, &shared.shape)?;
     let endpoint = quinn::Endpoint::new_with_abstract_socket(
         shared.endpoint.clone(),
         None,

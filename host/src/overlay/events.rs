@@ -117,9 +117,11 @@ impl Shared {
     fn trail_to_peer(&self, id: TrailId, connection: ConnectionId, seek: MessageId, keys: &TrailKeys) {
         let mut table = self.table();
         let table = &mut *table;
-        let (Some(sought), Some(sealer), Some(opener)) =
-            (table.sought.get_mut(&connection), Sealer::new(&keys.send), Opener::new(&keys.receive))
-        else {
+        let (Some(sought), Some(sealer), Some(opener)) = (
+            table.sought.get_mut(&connection),
+            Sealer::new(&keys.send, self.shape),
+            Opener::new(&keys.receive, self.shape),
+        ) else {
             // The connection was given up in this moment.
             return self.below.close_trail(id);
         };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use mute_core::{Address, ConnectionId, IdentityKey, MessageId, Topic, TrailId, TrailKeys};
+use mute_core::{Address, ConnectionId, IdentityKey, MessageId, Shape, Topic, TrailId, TrailKeys};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -62,6 +62,8 @@ impl Drop for Life {
 /// What the handles and tasks of an identity share. Keeps nothing alive.
 pub(crate) struct Shared {
     pub(crate) key: IdentityKey,
+    /// What the network adds.
+    pub(crate) shape: Shape,
     pub(crate) address: Address,
     pub(crate) below: Arc<dyn Below>,
     pub(crate) endpoint: quinn::EndpointConfig,
@@ -172,14 +174,16 @@ impl Identity {
     /// An identity on a port; [`super::events::run`] drives it. `ending` is cancelled when its last handle is dropped.
     pub(crate) fn new(
         key: IdentityKey,
+        shape: Shape,
         below: Arc<dyn Below>,
         budget: Arc<Budget>,
         ending: CancellationToken,
     ) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
             address: key.address(),
-            endpoint: transport::endpoint()?,
-            server: transport::server(tls::server(&key)?)?,
+            endpoint: transport::endpoint(&shape)?,
+            server: transport::server(tls::server(&key)?, &shape)?,
+            shape,
             key,
             below,
             new_trails: Arc::new(Semaphore::new(MAX_NEW_TRAILS)),

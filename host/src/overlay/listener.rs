@@ -81,7 +81,11 @@ impl NewTrail {
         let Self { id, seek, keys, packets, shared, permit } = self;
         // Whatever goes wrong before the trail is somebody's, it is closed.
         let mut unclaimed = Unclaimed { shared: &shared, trail: Some(id) };
-        let (Some(sealer), Some(opener)) = (Sealer::new(&keys.send), Opener::new(&keys.receive)) else { return };
+        let (Some(sealer), Some(opener)) =
+            (Sealer::new(&keys.send, shared.shape), Opener::new(&keys.receive, shared.shape))
+        else {
+            return;
+        };
         let mut trail = Trail { id, sealer, opener, packets, proof: None };
         let first = tokio::select! {
             first = timeout(FIRST_PACKET, first_packet(&mut trail)) => first,

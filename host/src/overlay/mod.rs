@@ -1,7 +1,7 @@
 //! Streams and letters between addresses, on top of the node's trails.
 //!
 //! Two addresses talk QUIC inside MUTE: [a socket](socket) carries a connection's datagrams as [sealed](seal) packets on
-//! trails, [TLS](tls) proves the addresses, [the transport's parameters](transport) suit packets of 15 KB. An identity is
+//! trails, [TLS](tls) proves the addresses, [the transport's parameters](transport) suit packets of 15 or 16 KB. An identity is
 //! driven by [one task](events) that hears the router; [dialling](dial) and [listening](listener) make
 //! [connections](connection), each looked after by a task of its own, and those carry [channels](channel). What needs no
 //! connection goes as [letters](letter) and broadcasts into [mailboxes](mailbox). All connections of a host share
@@ -94,7 +94,8 @@ impl Overlay {
         let claim = self.claim(key.address()).await?;
         let port = self.0.node.open_port(key.clone()).await?;
         let sender = Arc::new(port.sender.clone());
-        let identity = Identity::new(key, sender, self.0.budget.clone(), claim.0.ending.clone())?;
+        let identity =
+            Identity::new(key, self.0.node.profile().shape(), sender, self.0.budget.clone(), claim.0.ending.clone())?;
         let shared = identity.0.shared.clone();
         tokio::spawn(async move {
             let mut port = port;

@@ -1,12 +1,16 @@
 //! The seal of a trail's packets: what keeps relays from seeing that there is QUIC inside.
 //!
-//! A sealed packet is `number (8) ‖ AES-128-GCM(payload ‖ [proof (32)] ‖ kind (1)) ‖ tag (16)`. The number, XORed into
-//! the direction's IV, is the nonce; it is masked by samples of what is sealed, as in QUIC's header protection (RFC 9001,
-//! 5.4), so that a relay sees no counter. The kind stands last so that a payload is opened straight into its place.
+//! A sealed packet is `number (8) ‖ AES-128-GCM(payload ‖ [proof (32)] ‖ [zeros ‖ how many (2)] ‖ kind (1)) ‖ tag (16)`. The
+//! number, XORed into the direction's IV, is the nonce; it is masked by samples of what is sealed, as in QUIC's header protection
+//! (RFC 9001, 5.4), so that a relay sees no counter. The kind stands last so that a payload is opened straight into its place.
+//!
+//! In a network with size classes zeros fill each packet up to the smallest class that holds it, and every packet says how many, so that
+//! relays see four lengths and no other. The zeros are inside the seal; whoever opens a packet refuses one that is not filled up in the one way
+//! there is, so that a peer says nothing by it.
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey, quic};
 use bytes::{Bytes, BytesMut};
-use mute_core::{DirectionKeys, SuccessionProof};
+use mute_core::{DirectionKeys, Shape, SuccessionProof};
 
 /// The masked packet number, in bytes.
 const NUMBER: usize = 8;
@@ -16,6 +20,8 @@ const TAG: usize = 16;
 const KIND: usize = 1;
 /// What each sealed packet adds to its payload, in bytes.
 pub const OVERHEAD: usize = NUMBER + KIND + TAG;
+/// The number of zeros, in bytes, in a network with size classes.
+const PADDING: usize = 2;
 /// What a proof of succession adds, in bytes.
 pub const PROOF: usize = SuccessionProof::LENGTH;
 /// The sample that a mask is made of, in bytes.
@@ -37,12 +43,14 @@ const SUCCESSION: u8 = 1;
 /// Seals what one end of a trail sends. Not `Debug`: it holds keys.
 pub struct Sealer {
     keys: Keys,
+    shape: Shape,
     next: u64,
 }
 
 /// Opens what one end of a trail receives, each packet once.
 pub struct Opener {
     keys: Keys,
+    shape: Shape,
     window: Window,
 }
 
@@ -116,24 +124,43 @@ impl Keys {
     }
 }
 
+/// What each sealed packet adds to its payload at least, in bytes.
+const fn overhead(shape: &Shape) -> usize {
+    if shape.sizes.is_empty() { OVERHEAD } else { OVERHEAD + PADDING }
+}
+
+/// The longest payload that fits the largest size class with a proof, in bytes; `None`: there are no classes.
+pub const fn longest_payload(shape: &Shape) -> Option<usize> {
+    match shape.sizes {
+        [.., largest] => Some(*largest - OVERHEAD - PADDING - PROOF),
+        [] => None,
+    }
+}
+
 impl Sealer {
-    /// `None`: the cryptographic library refuses the keys, which it does for no keys of this length.
-    pub fn new(keys: &DirectionKeys) -> Option<Self> {
-        Some(Self { keys: Keys::new(keys)?, next: 0 })
+    /// `shape`: what the network adds. `None`: the cryptographic library refuses the keys, which it does for no keys of this length.
+    pub fn new(keys: &DirectionKeys, shape: Shape) -> Option<Self> {
+        Some(Self { keys: Keys::new(keys)?, shape, next: 0 })
     }
 
-    /// Seals a payload with the next packet number. `None`: the key has sealed as much as it may.
+    /// Seals a payload with the next packet number. `None`: the key has sealed as much as it may, or the payload fits no size class.
     pub fn seal(&mut self, payload: &[u8], proof: Option<&[u8; PROOF]>) -> Option<Bytes> {
         if self.next == MAX_PACKETS {
             return None;
         }
         let number = self.next;
-        let extra = if proof.is_some() { PROOF } else { 0 };
-        let mut packet = BytesMut::with_capacity(payload.len() + extra + OVERHEAD);
+        let bare = payload.len() + if proof.is_some() { PROOF } else { 0 } + overhead(&self.shape);
+        let length = self.shape.class_of(bare)?;
+        let mut packet = BytesMut::with_capacity(length);
         packet.extend_from_slice(&[0; NUMBER]);
         packet.extend_from_slice(payload);
         if let Some(proof) = proof {
             packet.extend_from_slice(proof);
+        }
+        if !self.shape.sizes.is_empty() {
+            let zeros = length - bare;
+            packet.resize(packet.len() + zeros, 0);
+            packet.extend_from_slice(&u16::try_from(zeros).ok()?.to_be_bytes());
         }
         packet.extend_from_slice(&[if proof.is_some() { SUCCESSION } else { PLAIN }]);
         // The number is spent before it is used: whatever fails below, no nonce comes twice.
@@ -147,13 +174,13 @@ impl Sealer {
 }
 
 impl Opener {
-    /// `None`: the cryptographic library refuses the keys, which it does for no keys of this length.
-    pub fn new(keys: &DirectionKeys) -> Option<Self> {
-        Some(Self { keys: Keys::new(keys)?, window: Window::default() })
+    /// `shape`: what the network adds. `None`: the cryptographic library refuses the keys, which it does for no keys of this length.
+    pub fn new(keys: &DirectionKeys, shape: Shape) -> Option<Self> {
+        Some(Self { keys: Keys::new(keys)?, shape, window: Window::default() })
     }
 
-    /// Opens a packet into `place`. `None` for whatever is forged, damaged, replayed, too old or too long for `place`;
-    /// `place` may then hold anything.
+    /// Opens a packet into `place`. `None` for whatever is forged, damaged, replayed, too old, too long for `place` or not filled up as it
+    /// should be; `place` may then hold anything.
     pub fn open(&mut self, packet: &[u8], place: &mut [u8]) -> Option<Opened> {
         if packet.len() < OVERHEAD {
             return None;
@@ -168,6 +195,7 @@ impl Opener {
         self.keys.unlock(number, sealed, tag, place)?;
         self.window.insert(number);
         let (kind, inside) = place.split_last()?;
+        let inside = if self.shape.sizes.is_empty() { inside } else { self.without_padding(inside, packet.len())? };
         match *kind {
             PLAIN => Some(Opened { len: inside.len(), proof: None }),
             SUCCESSION => {
@@ -176,6 +204,15 @@ impl Opener {
             }
             _ => None,
         }
+    }
+
+    /// What stands before the zeros that fill a packet of `length` up, if they are zeros and no more than it takes.
+    fn without_padding<'a>(&self, filled: &'a [u8], length: usize) -> Option<&'a [u8]> {
+        let (filled, zeros) = filled.split_last_chunk::<PADDING>()?;
+        let end = filled.len().checked_sub(usize::from(u16::from_be_bytes(*zeros)))?;
+        let (inside, zeros) = filled.split_at(end);
+        let smallest = self.shape.class_of(inside.len() + OVERHEAD + PADDING) == Some(length);
+        (smallest && zeros.iter().all(|byte| *byte == 0)).then_some(inside)
     }
 }
 
@@ -219,16 +256,34 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use mute_core::{Profile, SIZE_CLASSES};
     use proptest::prelude::*;
 
     use super::*;
+
+    const BALANCED: Shape = Profile::Balanced.shape();
 
     fn keys(seed: u8) -> DirectionKeys {
         DirectionKeys { seal: [seed; 16], iv: [seed ^ 0x55; 12], mask: [seed ^ 0xaa; 16] }
     }
 
+    fn pair_in(shape: Shape) -> (Sealer, Opener) {
+        (Sealer::new(&keys(1), shape).expect("keys"), Opener::new(&keys(1), shape).expect("keys"))
+    }
+
     fn pair() -> (Sealer, Opener) {
-        (Sealer::new(&keys(1)).expect("keys"), Opener::new(&keys(1)).expect("keys"))
+        pair_in(Profile::Fast.shape())
+    }
+
+    /// A sealed packet whose inside is this, byte for byte.
+    fn sealed(inside: &[u8]) -> Vec<u8> {
+        let keys = Keys::new(&keys(1)).expect("keys");
+        let mut packet = [&[0; NUMBER], inside].concat();
+        let tag = keys.lock(0, &mut packet[NUMBER..]).expect("a tag");
+        packet.extend_from_slice(&tag);
+        let masked = keys.mask([0; NUMBER], &packet[NUMBER..]).expect("a mask");
+        packet[..NUMBER].copy_from_slice(&masked);
+        packet
     }
 
     fn open(opener: &mut Opener, packet: &[u8]) -> Option<(Vec<u8>, Option<[u8; PROOF]>)> {
@@ -244,6 +299,18 @@ mod tests {
             let (mut sealer, mut opener) = pair();
             let packet = sealer.seal(&payload, proof.as_ref()).expect("a fresh key");
             prop_assert_eq!(packet.len(), payload.len() + OVERHEAD + if proof.is_some() { PROOF } else { 0 });
+            prop_assert_eq!(open(&mut opener, &packet), Some((payload, proof)));
+        }
+
+        #[test]
+        fn what_is_sealed_in_classes_opens_and_has_their_lengths(
+            payload in proptest::collection::vec(any::<u8>(), 0..16_325),
+            proof in any::<Option<[u8; PROOF]>>(),
+        ) {
+            let (mut sealer, mut opener) = pair_in(BALANCED);
+            let packet = sealer.seal(&payload, proof.as_ref()).expect("a fresh key");
+            let bare = payload.len() + OVERHEAD + PADDING + if proof.is_some() { PROOF } else { 0 };
+            prop_assert_eq!(packet.len(), SIZE_CLASSES.into_iter().find(|size| *size >= bare).expect("it fits"));
             prop_assert_eq!(open(&mut opener, &packet), Some((payload, proof)));
         }
 
@@ -294,7 +361,7 @@ mod tests {
     fn another_direction_another_key() {
         let (mut sealer, _) = pair();
         let packet = sealer.seal(b"x", None).expect("a fresh key");
-        assert_eq!(open(&mut Opener::new(&keys(2)).expect("keys"), &packet), None);
+        assert_eq!(open(&mut Opener::new(&keys(2), Profile::Fast.shape()).expect("keys"), &packet), None);
     }
 
     #[test]
@@ -303,6 +370,30 @@ mod tests {
         let packet = sealer.seal(&[7; 100], None).expect("a fresh key");
         assert_eq!(opener.open(&packet, &mut [0; 100]), None);
         assert_eq!(opener.open(&packet, &mut [0; 101]), Some(Opened { len: 100, proof: None }));
+    }
+
+    /// Only the one way of filling a packet up is taken, so that there is nothing to say by another.
+    #[test]
+    fn padding_is_zeros_as_few_as_it_takes() {
+        let inside = |payload: usize, zeros: usize, said: usize, fill: u8| {
+            [&vec![7; payload][..], &vec![fill; zeros], &(said as u16).to_be_bytes(), &[PLAIN]].concat()
+        };
+        let opens = |inside: &[u8]| open(&mut pair_in(BALANCED).1, &sealed(inside)).map(|(payload, _)| payload.len());
+        let room = 256 - OVERHEAD - PADDING;
+        assert_eq!(opens(&inside(100, room - 100, room - 100, 0)), Some(100));
+        assert_eq!(opens(&inside(room, 0, 0, 0)), Some(room));
+        assert_eq!(opens(&inside(0, room, room, 0)), Some(0));
+        assert_eq!(opens(&inside(100, room - 100, room - 100, 1)), None, "not zeros");
+        assert_eq!(opens(&inside(100, room - 100, room + 1, 0)), None, "more zeros than bytes");
+        assert_eq!(opens(&inside(100, room - 101, room - 101, 0)), None, "of no class");
+        let next = 1024 - OVERHEAD - PADDING;
+        assert_eq!(opens(&inside(100, next - 100, next - 100, 0)), None, "a smaller class would do");
+        assert_eq!(opens(&inside(room + 1, next - room - 1, next - room - 1, 0)), Some(room + 1));
+        let (mut sealer, _) = pair_in(BALANCED);
+        let longest = longest_payload(&BALANCED).expect("there are classes");
+        let proof = [1; PROOF];
+        assert_eq!(sealer.seal(&vec![0; longest], Some(&proof)).map(|packet| packet.len()), Some(16 * 1024));
+        assert_eq!(sealer.seal(&vec![0; longest + 1], Some(&proof)), None);
     }
 
     #[test]

@@ -13,21 +13,31 @@ use quinn::{
 };
 use quinn_proto::RandomConnectionIdGenerator;
 
-use super::{Error, window};
+use mute_core::Shape;
 
-/// The largest inner packet, in bytes, used from the start: what the prototype carried at 0.9 of the floor's speed. With
-/// its seal and a proof it stays below the 16 KiB size class.
-pub(crate) const MTU: u16 = 15_000;
+use super::{Error, seal, window};
 
-/// The room for a received packet, in bytes: what is opened ends with its envelope (a kind and perhaps a proof).
-const PLACE: u16 = MTU + super::seal::PROOF as u16 + 1;
+/// The largest inner packet where there are no size classes, in bytes, used from the start: what the prototype carried at 0.9 of the
+/// floor's speed.
+const MTU: u16 = 15_000;
 
-/// The congestion window before anything is known, in bytes: eight packets. One or two would leave nothing to detect a
-/// loss by; RFC 9002 has ten, of a tenth the size. At 1 MB/s it is 120 ms of queue, which CoDel bears.
-const INITIAL_WINDOW: u64 = 8 * MTU as u64;
+/// The largest inner packet, in bytes, used from the start: the one that fills the largest size class, where there are some.
+fn mtu(shape: &Shape) -> u16 {
+    seal::longest_payload(shape).and_then(|longest| u16::try_from(longest).ok()).unwrap_or(MTU)
+}
 
-/// The round trip before anything is known. The handshake only starts once a trail is laid, so waiting for a lost first
-/// packet is three times this; QUIC's 333 ms would be a second, which a user notices.
+/// The room for a received packet, in bytes: what is opened ends with its envelope (perhaps a proof, what fills it up, a kind).
+fn place(shape: &Shape) -> u16 {
+    let largest = shape.sizes.last().and_then(|largest| u16::try_from(*largest).ok());
+    largest.unwrap_or(MTU + seal::PROOF as u16 + 1)
+}
+
+/// The congestion window before anything is known, in packets. One or two would leave nothing to detect a loss by; RFC 9002 has
+/// ten, of a tenth the size. At 1 MB/s it is 120 ms of queue, which CoDel bears.
+const INITIAL_PACKETS: u64 = 8;
+
+/// The round trip before anything is known, beside what the two identities add. The handshake only starts once a trail is laid, so waiting
+/// for a lost first packet is three times this; QUIC's 333 ms would be a second, which a user notices.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
 /// How many packets may overtake one before it counts as lost: classes and queues on the way reorder a little, and QUIC's
@@ -58,9 +68,10 @@ const INCOMING_BUFFER: u64 = 64 << 10;
 const SERVER_NAME: &str = "mute";
 
 /// The parameters of every connection.
-fn transport() -> Arc<TransportConfig> {
+fn transport(shape: &Shape) -> Arc<TransportConfig> {
+    let mtu = mtu(shape);
     let mut cubic = CubicConfig::default();
-    cubic.initial_window(INITIAL_WINDOW);
+    cubic.initial_window(INITIAL_PACKETS * u64::from(mtu));
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(ACK_EVERY.into()).max_ack_delay(Some(MAX_ACK_DELAY));
     let mut transport = TransportConfig::default();
@@ -74,10 +85,10 @@ fn transport() -> Arc<TransportConfig> {
         .receive_window(varint(window::MIN_RECEIVE))
         .send_window(window::MIN_SEND)
         .packet_threshold(PACKET_THRESHOLD)
-        .initial_rtt(INITIAL_RTT)
+        .initial_rtt(INITIAL_RTT + 2 * shape.turnaround)
         // Never another size: the search for one, and its fall back after losses that are congestion, know nothing of trails.
-        .initial_mtu(MTU)
-        .min_mtu(MTU)
+        .initial_mtu(mtu)
+        .min_mtu(mtu)
         .mtu_discovery_config(None)
         .ack_frequency_config(Some(acks))
         .allow_spin(false)
@@ -100,28 +111,28 @@ const fn made_up(host: u16) -> SocketAddr {
 }
 
 /// The parameters of every endpoint.
-pub(crate) fn endpoint() -> Result<EndpointConfig, Error> {
+pub(crate) fn endpoint(shape: &Shape) -> Result<EndpointConfig, Error> {
     let mut config = EndpointConfig::default();
     // Of no length: nothing in a packet names its connection, the trail does.
     config.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(0)));
-    config.max_udp_payload_size(PLACE).map_err(|_| Error::internal("a packet size that QUIC does not know"))?;
+    config.max_udp_payload_size(place(shape)).map_err(|_| Error::internal("a packet size that QUIC does not know"))?;
     Ok(config)
 }
 
 /// The dialling side.
-pub(crate) fn client(tls: rustls::ClientConfig) -> Result<ClientConfig, Error> {
+pub(crate) fn client(tls: rustls::ClientConfig, shape: &Shape) -> Result<ClientConfig, Error> {
     let tls = QuicClientConfig::try_from(tls).map_err(|_| Error::internal("no cipher for QUIC"))?;
     let mut config = ClientConfig::new(Arc::new(tls));
-    config.transport_config(transport());
+    config.transport_config(transport(shape));
     Ok(config)
 }
 
 /// The listening side.
-pub(crate) fn server(tls: rustls::ServerConfig) -> Result<ServerConfig, Error> {
+pub(crate) fn server(tls: rustls::ServerConfig, shape: &Shape) -> Result<ServerConfig, Error> {
     let tls = QuicServerConfig::try_from(tls).map_err(|_| Error::internal("no cipher for QUIC"))?;
     let mut config = ServerConfig::with_crypto(Arc::new(tls));
     config
-        .transport_config(transport())
+        .transport_config(transport(shape))
         .max_incoming(1)
         .incoming_buffer_size(INCOMING_BUFFER)
         .incoming_buffer_size_total(INCOMING_BUFFER)

@@ -74,10 +74,15 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Makes a home on a port that the system chooses.
+    /// Makes a home on a port that the system chooses, of the default profile.
     pub(crate) fn init(folder: &Path, name: &str) -> Self {
+        Self::init_with(folder, name, &[])
+    }
+
+    /// The same, with more to say.
+    fn init_with(folder: &Path, name: &str, words: &[&str]) -> Self {
         let node = Self { home: folder.join(name), process: None };
-        let said = run(node.command().args(["init", "--listen", "127.0.0.1:0", "--network", "test"]));
+        let said = run(node.command().args(["init", "--listen", "127.0.0.1:0", "--network", "test"]).args(words));
         assert_eq!(said.code, 0, "{said:?}");
         node
     }
@@ -206,18 +211,25 @@ impl Drop for Node {
     }
 }
 
-/// Nodes in a row, each linked to the next; the first and the last have their plugins running.
+/// Nodes in a row, each linked to the next, in a network without delays; the first and the last have their plugins running.
 pub(crate) fn line(folder: &Path, names: &[&str]) -> Vec<Node> {
-    line_with(folder, names, |_| vec![])
+    linked(names.iter().map(|name| Node::init_with(folder, name, &["--profile", "fast"])).collect(), names, |_| vec![])
 }
 
-/// The same, with an environment for each.
+/// The same in a network of the default profile, with an environment for each.
 pub(crate) fn line_with(
     folder: &Path,
     names: &[&str],
     environment: impl Fn(&str) -> Vec<(&'static str, PathBuf)>,
 ) -> Vec<Node> {
-    let mut nodes: Vec<Node> = names.iter().map(|name| Node::init(folder, name)).collect();
+    linked(names.iter().map(|name| Node::init(folder, name)).collect(), names, environment)
+}
+
+fn linked(
+    mut nodes: Vec<Node>,
+    names: &[&str],
+    environment: impl Fn(&str) -> Vec<(&'static str, PathBuf)>,
+) -> Vec<Node> {
     for (node, name) in nodes.iter_mut().zip(names) {
         let environment = environment(name);
         let environment: Vec<(&str, &Path)> =

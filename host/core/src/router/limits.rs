@@ -1,5 +1,6 @@
 //! Every bound of the router, with its reason. Times are of the protocol; sizes keep what one hostile neighbour can make a node hold
-//! at some 10 MB, and all of them together under 60 MB.
+//! at some 10 MB, and all of them together under 60 MB. What waits for identities in a network with delays comes on top: 32 MB, a
+//! hostile neighbour's share being half of what nobody else takes.
 
 use core::time::Duration;
 

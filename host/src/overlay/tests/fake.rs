@@ -1,7 +1,7 @@
 //! A network without nodes: what two identities see of one, as bad as a test wants it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use mute_core::{
-    Address, Close, ConnectionId, DirectionKeys, Ecn, Event, IdentityKey, MessageId, Role, Topic, TrailId, TrailKeys,
+    Address, Close, ConnectionId, DirectionKeys, Ecn, Event, IdentityKey, MessageId, Profile, Role, Topic, TrailId,
+    TrailKeys,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +54,8 @@ struct State {
     disconnected: Vec<ConnectionId>,
     /// No trail can be laid, but none is refused.
     silent: bool,
+    /// The lengths of all packets.
+    lengths: BTreeMap<usize, u64>,
 }
 
 struct Port {
@@ -76,7 +79,7 @@ struct End {
 }
 
 /// The network.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Net(Arc<Inner>);
 
 #[derive(Default)]
@@ -84,9 +87,19 @@ struct Inner {
     state: Mutex<State>,
     next: AtomicU64,
     budget: Arc<Budget>,
+    profile: Profile,
 }
 
 impl Net {
+    pub(super) fn new(profile: Profile) -> Self {
+        Self(Arc::new(Inner { profile, ..Inner::default() }))
+    }
+
+    /// How many packets had which length.
+    pub(super) fn lengths(&self) -> BTreeMap<usize, u64> {
+        self.state().lengths.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,7 +115,9 @@ impl Net {
         let port = Port { address: key.address(), events, listening: false, topics: Vec::new() };
         self.state().ports.insert(id, port);
         let below = Arc::new(Sender { net: self.clone(), id });
-        let identity = Identity::new(key, below, self.0.budget.clone(), CancellationToken::new()).expect("an identity");
+        let identity =
+            Identity::new(key, self.0.profile.shape(), below, self.0.budget.clone(), CancellationToken::new());
+        let identity = identity.expect("an identity");
         let shared = identity.0.shared.clone();
         let net = self.clone();
         tokio::spawn(async move {
@@ -217,6 +232,7 @@ impl Net {
             if chance(weather.marked) && packet.ecn != Ecn::NotCapable {
                 packet.ecn = Ecn::Experienced;
             }
+            *state.lengths.entry(packet.body.len()).or_default() += 1;
             let Some(end) = state.trails.get_mut(&trail) else { return };
             end.sent += 1;
             (end.peer, copies, late, forged)

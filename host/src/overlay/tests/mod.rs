@@ -4,12 +4,14 @@ mod connecting;
 mod fake;
 mod messages;
 mod real;
+mod sizes;
 mod streams;
 mod trails;
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use mute_core::Profile;
 
 use super::{Channel, ConnectOptions, Connection, Error, Identity, Listener};
 use fake::Net;
@@ -36,7 +38,11 @@ struct Pair {
 
 impl Pair {
     async fn new() -> Self {
-        let net = Net::default();
+        Self::within(Profile::Fast).await
+    }
+
+    async fn within(profile: Profile) -> Self {
+        let net = Net::new(profile);
         let (alice, bob) = (net.identity(1), net.identity(2));
         let listener = bob.listen("test").expect("a listener");
         settle().await;
