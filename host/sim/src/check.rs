@@ -209,10 +209,13 @@ impl Checks {
         for _ in 0..ROUTERS_PER_LOOK.min(net.len()) {
             let node = self.next_router % net.len();
             self.next_router = node + 1;
-            if let Some(router) = net.router(node as NodeId)
-                && catch_unwind(AssertUnwindSafe(|| router.assert_consistent())).is_err()
-            {
-                self.fail(format!("the router of node {node} contradicts itself at {:?}", net.clock()));
+            let Some(router) = net.router(node as NodeId) else {
+                continue;
+            };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| router.assert_consistent())) {
+                let why = panic.downcast_ref::<String>().map(String::as_str);
+                let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+                self.fail(format!("the router of node {node} contradicts itself at {:?}: {why}", net.clock()));
             }
         }
     }

@@ -68,6 +68,13 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Measure streams over 1, 3 and 6 links against plain QUIC forwarders on the same machine.
     Bench(Bench),
+    /// Simulate networks of the real router, from ten nodes to a hundred thousand: `mute sim --help` lists the scenarios.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// A scenario and its options.
+        #[arg(value_name = "SCENARIO", trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
     /// A process of `mute bench`; told what to do by its parent.
     #[command(hide = true)]
     BenchWorker(BenchWorker),

@@ -16,6 +16,7 @@
 //! | `plugin logs` | `{"line"}` for each line |
 //! | a plugin's command | the plugin's own documents, or `{"text": […]}` where it has none |
 //! | `demo`, `bench` | one report |
+//! | `sim` | a record for each seed |
 
 mod args;
 mod node;
@@ -50,6 +51,10 @@ pub fn main() -> ExitCode {
     };
     let mut output = Output::new(&cli.global);
     let result = match cli.command {
+        Command::Sim { words } => {
+            let json = cli.global.json.then(|| OsString::from("--json"));
+            return mute_sim::main(json.into_iter().chain(words), &["sim"]);
+        }
         Command::Init(init) => node::init(&cli.global, output, &init),
         Command::Run(run) => block_on(node::run(&cli.global, output, &run)),
         Command::BenchWorker(worker) => block_on(crate::bench::worker(worker.plain)),
@@ -81,7 +86,7 @@ async fn short(global: &Global, output: Output, command: Command) -> Result<Exit
             Command::Plugin(plugin) => plugin::manage(global, output, plugin).await,
             Command::Demo(demo) => crate::demo::run(output, &demo).await,
             Command::Bench(bench) => crate::bench::run(output, &bench).await,
-            Command::Init(_) | Command::Run(_) | Command::BenchWorker(_) | Command::Other(_) => {
+            Command::Init(_) | Command::Run(_) | Command::Sim { .. } | Command::BenchWorker(_) | Command::Other(_) => {
                 unreachable!("main keeps these to itself")
             }
         }
@@ -182,6 +187,15 @@ mod tests {
     #[test]
     fn the_description_of_the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn all_words_after_sim_are_the_simulators() {
+        for words in [&["--help"][..], &["loops", "--json", "--seed", "7"], &["bench", "--home", "x"]] {
+            let cli = Cli::try_parse_from(["mute", "sim"].iter().chain(words)).unwrap();
+            let Command::Sim { words: kept } = cli.command else { panic!("it is `sim`") };
+            assert_eq!(kept, words);
+        }
     }
 
     #[test]
