@@ -1,7 +1,7 @@
 //! Sources of traffic on trails: constant, on and off, or with a window that reacts to losses and congestion marks as QUIC does.
 //!
 //! A flow is a connection of a port to an address and packets in one direction. Bodies have the sizes of sealed packets; the routers see no more of
-//! them than of the daemon's. [`Traffic`] holds both ends of all flows of a run and is a part of a scenario's [`App`](crate::App): hand it
+//! them than of the daemon's. [`Traffic`] holds both ends of all flows of a run and is a part of a scenario's [`App`]: hand it
 //! events and timers first.
 
 mod congestion;
