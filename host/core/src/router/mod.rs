@@ -174,6 +174,9 @@ impl Router {
         match step {
             0 => (self.links.len() + self.seen.len() + self.scent.len() + self.outputs.len()) as u64 ^ self.now.unix_s,
             1 => self.links.get(&link).map_or(0, |link| u64::from(link.number)),
+            2 if matches!(frame, Frame::Seek { .. }) => {
+                u64::from(self.seen.knows(id, stamp.minute)) ^ u64::from(self.seeks.contains_key(&id))
+            }
             2 => u64::from(self.seen.knows(id, stamp.minute)),
             _ => u64::from(self.scent.has(author, |_| true)),
         }

@@ -34,6 +34,8 @@ const SINGLE: [Timer; 3] = [Timer::Seen, Timer::Scent, Timer::ReplyKeys];
 #[derive(Default)]
 pub(crate) struct Timers {
     single: [Option<Instant>; SINGLE.len()],
+    /// When the first of `due` is: asked for after every message.
+    first: Option<Instant>,
     due: BTreeSet<(Instant, Timer)>,
     at: BTreeMap<Timer, Instant>,
 }
@@ -53,6 +55,7 @@ impl Timers {
             self.due.remove(&(before, timer));
         }
         self.due.insert((at, timer));
+        self.first = self.due.first().map(|(at, _)| *at);
     }
 
     /// Wakes up for `timer` at `at` unless it is set already.
@@ -68,13 +71,13 @@ impl Timers {
             self.single[place] = None;
         } else if let Some(at) = self.at.remove(&timer) {
             self.due.remove(&(at, timer));
+            self.first = self.due.first().map(|(at, _)| *at);
         }
     }
 
     /// When the first is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        let due = self.due.first().map(|(at, _)| *at);
-        self.single.iter().copied().flatten().chain(due).min()
+        self.single.iter().copied().flatten().chain(self.first).min()
     }
 
     /// Takes the first that is due.
@@ -122,5 +125,23 @@ mod tests {
         timers.set(Timer::Scent, at(1));
         timers.cancel(Timer::Scent);
         assert_eq!((timers.pop(at(9)), timers.len()), (None, 0));
+    }
+
+    #[test]
+    fn the_next_is_the_first_of_all_whatever_was_set_and_cancelled() {
+        let at = |s| Instant::from_origin(Duration::from_secs(s));
+        let (keep, connection) = (Timer::Keep(TrailId(1)), Timer::Connection(ConnectionId(1)));
+        let mut timers = Timers::default();
+        timers.set(keep, at(7));
+        timers.set(connection, at(4));
+        timers.set(Timer::Seen, at(5));
+        assert_eq!(timers.next(), Some(at(4)));
+        timers.set(connection, at(9));
+        assert_eq!(timers.next(), Some(at(5)));
+        timers.cancel(Timer::Seen);
+        assert_eq!((timers.next(), timers.len()), (Some(at(7)), 2));
+        timers.cancel(keep);
+        assert_eq!((timers.next(), timers.pop(at(8))), (Some(at(9)), None));
+        assert_eq!((timers.pop(at(9)), timers.next()), (Some(connection), None));
     }
 }
