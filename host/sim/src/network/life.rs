@@ -22,7 +22,7 @@ fn neighbour_id(seed: u64, node: NodeId, other: NodeId) -> NeighbourId {
 impl Network {
     /// Starts a node that does not run: a router that knows nothing (but keeps the secret of its coin), and links to those of
     /// its neighbours that run.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place: the simulator's own routers")]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place: the simulator's own routers")]
     pub fn start(&mut self, node: NodeId) {
         let seed = self.config.seed;
         let now = self.now();

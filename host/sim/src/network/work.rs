@@ -8,7 +8,7 @@ use crate::{app::NodeId, random::derive};
 
 impl Network {
     /// The key of an identity: the `number`th of a node.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place: the simulator's own keys")]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place: the simulator's own keys")]
     pub fn key(&self, node: NodeId, number: u32) -> IdentityKey {
         let seed = derive(self.config.seed, "identity", u64::from(node) | u64::from(number) << 32);
         match self.config.signatures {
