@@ -4,8 +4,8 @@ use super::{
     Arrival, Close, Event, Finding, Hop, Role, Router,
     data::End,
     limits::{
-        FIRST_RETRY, HASTEN_INTERVAL, HASTENED, LONGEST_RETRY, MAX_CONNECTIONS_PER_PORT, MAX_PENDING_SEEKS, OVERLAP,
-        RENEW_AFTER, SEEK_MEMORY, WALKING_TRIES, YOUNG_TRAIL,
+        BAD_TRAILS, FIRST_RETRY, HASTEN_INTERVAL, HASTENED, LONGEST_RETRY, MAX_CONNECTIONS_PER_PORT, MAX_PENDING_SEEKS,
+        OVERLAP, RENEW_AFTER, SEEK_MEMORY, WALKING_TRIES, YOUNG_TRAIL,
     },
     timers::Timer,
     trails::{BindingId, Side},
@@ -250,8 +250,9 @@ impl Router {
     }
 
     /// A seeker's end is no more. If it was the one that carried the connection, the connection is sought at once; if it had
-    /// not lived for long, only after a wait, lest somebody who lays trails and breaks them make us flood.
-    pub(super) fn connection_lost(&mut self, id: ConnectionId, trail: TrailId) {
+    /// not lived for long, only after a wait, lest somebody who lays trails and breaks them make us flood. `useless`: the hop that it went
+    /// by, if nothing ever came back.
+    pub(super) fn connection_lost(&mut self, id: ConnectionId, trail: TrailId, useless: Option<Hop>) {
         let now = self.now.instant;
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
@@ -263,7 +264,11 @@ impl Router {
             return;
         }
         connection.trail = connection.old.take().map(|(old, _)| old);
-        connection.tries = 0;
+        // A first try would follow the scent, which led there.
+        connection.tries = u32::from(useless.is_some());
+        if let Some(hop) = useless {
+            self.scent.fail(connection.target, hop, now);
+        }
         let young = now.saturating_since(connection.opened) < YOUNG_TRAIL;
         connection.losses = if young { connection.losses.saturating_add(1) } else { 0 };
         let (losses, port) = (connection.losses, connection.port);
@@ -278,18 +283,24 @@ impl Router {
         self.watch_connection(id);
     }
 
-    /// The trail loses too much: a flood is to find another way. The trail carries on until it has a successor.
+    /// The trail proved bad: a flood is to find another way. The trail carries on until it has a successor.
     pub(super) fn seek_elsewhere(&mut self, id: ConnectionId, trail: TrailId) {
         let now = self.now.instant;
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        if connection.trail == Some(trail) && connection.tries == 0 {
-            // A first try would follow the scent, which led here.
-            connection.tries = 1;
-            connection.next_seek = now;
-            self.watch_connection(id);
+        if connection.trail != Some(trail) || connection.tries > 0 {
+            return;
         }
+        // A first try would follow the scent, which led here.
+        connection.tries = 1;
+        connection.losses = connection.losses.saturating_add(1);
+        let losses = connection.losses;
+        let wait = losses.checked_sub(BAD_TRAILS).map_or(core::time::Duration::ZERO, |again| self.backoff(again));
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.next_seek = now + wait;
+        }
+        self.watch_connection(id);
     }
 
     /// There is a new link: who waits to seek again does so soon, but not for each link of a neighbour that comes and goes.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{
     Finding, Hop, Router, limits,
-    ports::Owned,
+    shares::Shares,
     timers::Timer,
-    trails::{Side, Towards},
+    trails::{BindingId, Side, Towards},
 };
+use crate::LinkId;
 
 impl Router {
     /// Panics if the tables contradict each other or hold more than they may.
@@ -28,7 +29,8 @@ impl Router {
         assert!(self.seen.len() == 0 || self.timers.is_set(Timer::Seen));
         assert!(self.reply_keys.is_empty() || self.timers.is_set(Timer::ReplyKeys));
         assert!(self.scent.next_expiry().is_none() || self.timers.is_set(Timer::Scent));
-        let longest = self.waits.shape.longest_turnaround().max(self.waits.shape.jitter * 5);
+        let shape = &self.waits.shape;
+        let longest = shape.longest_turnaround().max(shape.jitter * 5).max(limits::OTHER_WAY_PATIENCE);
         self.delays.assert_consistent(self.now.instant, longest);
         self.scent.assert_consistent(&|hop| self.hop_number(hop).is_some());
     }
@@ -54,8 +56,8 @@ impl Router {
 
     fn assert_bindings(&self) {
         let (mut routes, mut ends) = (0, 0);
-        let mut theirs = BTreeMap::new();
-        let mut ours: BTreeMap<_, BTreeMap<Hop, usize>> = BTreeMap::new();
+        let mut theirs: BTreeMap<LinkId, Shares<BindingId>> = BTreeMap::new();
+        let mut ours: BTreeMap<LinkId, Shares<BindingId>> = BTreeMap::new();
         for (id, binding) in &self.bindings {
             assert!(self.timers.is_set(Timer::Binding(*id)), "a binding that is never forgotten");
             for towards in [Towards::Seeker, Towards::Owner] {
@@ -65,10 +67,8 @@ impl Router {
                         routes += 1;
                         let route = self.routes.get(&(link, label)).expect("a binding's label has a route");
                         assert_eq!((route.binding, route.end, route.to()), (*id, towards, other));
-                        match towards {
-                            Towards::Owner => *theirs.entry(link).or_default() += 1usize,
-                            Towards::Seeker => *ours.entry(link).or_default().entry(other.hop()).or_default() += 1,
-                        }
+                        let labels = if towards == Towards::Owner { &mut theirs } else { &mut ours };
+                        labels.entry(link).or_default().insert(other.hop(), *id);
                     }
                     Side::Port { port, trail } => {
                         ends += 1;
@@ -81,7 +81,10 @@ impl Router {
         }
         assert_eq!((routes, ends), (self.routes.len(), self.ends.len()), "nothing without its binding");
         for (id, link) in &self.links {
-            assert_eq!(theirs.remove(id).unwrap_or(0), link.theirs, "labels of the neighbour's choice");
+            link.theirs.assert_consistent();
+            link.ours.assert_consistent();
+            assert!(link.theirs.len() <= limits::MAX_LABELS && link.ours.len() <= limits::MAX_LABELS);
+            assert_eq!(theirs.remove(id).unwrap_or_default(), link.theirs, "labels of the neighbour's choice");
             assert_eq!(ours.remove(id).unwrap_or_default(), link.ours, "labels of ours");
         }
         assert!(theirs.is_empty() && ours.is_empty(), "a label of a link that is gone");
@@ -95,15 +98,13 @@ impl Router {
             assert_eq!(self.timers.is_set(Timer::Walk(*id)), walks, "who listens walks");
             let connections = self.connections.values().filter(|connection| connection.port == *id).count();
             assert_eq!(connections, port.connections);
-            let mut owned: BTreeMap<Hop, Owned> = BTreeMap::new();
+            let mut owned = Shares::default();
             for (trail, end) in self.ends.iter().filter(|(_, end)| end.port == *id) {
-                let Some(charged) = end.charged else { continue };
-                let owned = owned.entry(charged).or_default();
-                owned.held += 1;
-                if !end.may_send() {
-                    owned.waiting.insert(*trail);
+                if let Some(charged) = end.charged {
+                    owned.insert(charged, *trail);
                 }
             }
+            assert!(port.owned.len() <= limits::MAX_OWNED_TRAILS_PER_PORT);
             assert_eq!(owned, port.owned, "each hop is charged for its trails");
         }
         for (id, connection) in &self.connections {

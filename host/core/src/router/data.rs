@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Ecn, IdentityKey, Label, LinkId, PortId, TrailId, Violation,
-    wire::{Frame, KeepReport, MAX_DATA_BODY},
+    wire::{Frame, MAX_DATA_BODY},
 };
 
 /// What to do with Data that comes on a label.
@@ -53,29 +53,10 @@ pub(super) struct End {
     pub(super) key: Option<IdentityKey>,
     /// How many Keeps it sent.
     pub(super) keeps: u32,
-    /// The counts at the other end's last Keep.
-    pub(super) at_last_keep: LastKeep,
     /// The hop whose share of a port's trails it takes.
     pub(super) charged: Option<Hop>,
     /// Its port has no use for it, and knows nothing of it.
     pub(super) unwanted: bool,
-}
-
-#[cfg(any(feature = "fuzzing", feature = "simulation"))]
-impl End {
-    pub(super) fn may_send(&self) -> bool {
-        self.may_send
-    }
-}
-
-/// What a seeker's end remembers of the other end's last Keep, to judge the next by.
-#[derive(Default)]
-pub(super) struct LastKeep {
-    pub(super) theirs: KeepReport,
-    pub(super) sent: u64,
-    pub(super) received: u64,
-    /// Keeps in a row that showed heavy loss.
-    pub(super) bad: u8,
 }
 
 impl End {
@@ -90,7 +71,6 @@ impl End {
             may_send: role != Role::Owner,
             key,
             keeps: 0,
-            at_last_keep: LastKeep::default(),
             charged: None,
             unwanted: false,
         }
@@ -208,18 +188,12 @@ impl Router {
         }
     }
 
-    /// An owner's end may send from now on, and gives way to no other any more.
+    /// An owner's end may send from now on.
     fn let_send(&mut self, trail: TrailId) {
         let Some(end) = self.ends.get_mut(&trail) else {
             return;
         };
         end.may_send = true;
-        if let Some(charged) = end.charged
-            && let Some(port) = self.ports.get_mut(&end.port)
-            && let Some(owned) = port.owned.get_mut(&charged)
-        {
-            owned.waiting.remove(&trail);
-        }
     }
 
     /// What comes from the owner's side goes to another side now.

@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use super::{
     Close, Event, Hop, Output, Role, Router,
     data::End,
-    limits::{HELD_BYTES, LEAST_HELD_BYTES, MAX_OUTPUTS, RELEASES_PER_TICK},
+    limits::{HELD_BYTES, LEAST_HELD_BYTES, MAX_OUTPUTS, OTHER_WAY_PATIENCE, RELEASES_PER_TICK},
     ports::Port,
     trails::{BindingId, Side, Towards},
 };
 use crate::{
     Address, ConnectionId, Ecn, Instant, LinkId, NeighbourId, PortId, TrailId,
     profile::{Defences, Shape, exponential},
-    wire::{Frame, KeepReport, Seek, Signed, Verified},
+    wire::{Frame, Phase, Seek, Signed, Verified},
 };
 
 /// What something that waits is about, for the defences.
@@ -93,8 +93,10 @@ pub(super) enum Held {
     Event(PortId, Event),
     /// A Seek is to be answered by its target's port.
     Seek { port: PortId, hop: Hop, message: Signed<Seek, Verified> },
-    /// What the other end's Keep says is to be judged by this end of a trail.
-    Report(TrailId, KeepReport),
+    /// A flooded Seek came by a hop through which trails of its author proved bad: it goes on unless it has come by another.
+    BadSeek { hop: Hop, phase: Phase, message: Signed<Seek, Verified> },
+    /// An end of a trail is to hear that the trail has proved bad.
+    BadNews(TrailId),
     /// A Trail that its seeker has no use for is to be closed.
     Unwanted(BindingId),
     /// A copy of a flooded message is to go to a neighbour.
@@ -106,9 +108,9 @@ impl Held {
         let bytes = match self {
             Self::Event(_, Event::Data { body, .. } | Event::Heard { body, .. }) => body.len(),
             Self::Event(_, Event::Letter { sealed, .. }) => sealed.len(),
-            Self::Seek { message, .. } => message.bytes().len(),
+            Self::Seek { message, .. } | Self::BadSeek { message, .. } => message.bytes().len(),
             Self::Copy { frame, .. } => frame.encoded_len(),
-            Self::Event(..) | Self::Report(..) | Self::Unwanted(_) => 0,
+            Self::Event(..) | Self::BadNews(..) | Self::Unwanted(_) => 0,
         };
         bytes.max(LEAST_HELD_BYTES)
     }
@@ -119,8 +121,8 @@ impl Held {
             Self::Event(_, event) => {
                 matches!(event, Event::Data { .. } | Event::Heard { .. } | Event::Letter { .. })
             }
-            Self::Seek { .. } | Self::Copy { .. } => true,
-            Self::Report(..) | Self::Unwanted(_) => false,
+            Self::Seek { .. } | Self::BadSeek { .. } | Self::Copy { .. } => true,
+            Self::BadNews(..) | Self::Unwanted(_) => false,
         }
     }
 }
@@ -288,13 +290,19 @@ impl Router {
         self.put_off(wait, Account::Port(port, hop), Held::Seek { port, hop, message: message.detached() });
     }
 
-    /// The other end's Keep has reached an end of a trail.
-    pub(super) fn bring_report(&mut self, port: PortId, trail: TrailId, report: KeepReport) {
+    /// A flooded Seek has come by a bad way first: it waits a moment for another.
+    pub(super) fn wait_for_another_way(&mut self, hop: Hop, phase: Phase, message: &Signed<Seek, Verified>) {
+        let what = Held::BadSeek { hop, phase, message: message.detached() };
+        self.put_off(OTHER_WAY_PATIENCE, Account::Flood(hop), what);
+    }
+
+    /// The other end's Keep has shown an end that its trail is bad.
+    pub(super) fn bring_bad_news(&mut self, port: PortId, trail: TrailId) {
         let wait = self.hold_of(port);
         if wait.is_zero() {
-            return self.judge(trail, report);
+            return self.hear_bad_news(trail);
         }
-        self.put_off(wait, Account::Port(port, Hop::Port(port)), Held::Report(trail, report));
+        self.put_off(wait, Account::Port(port, Hop::Port(port)), Held::BadNews(trail));
     }
 
     /// A Trail has come that the port which sought has no use for any more: it refuses it when it hears of it. `None`: it does so at once.
@@ -325,6 +333,11 @@ impl Router {
             return self.send(link, ingress, frame);
         }
         self.put_off(wait, Account::Flood(ingress), Held::Copy { link, ingress, frame });
+    }
+
+    /// Sends a copy of a Seek to a neighbour through which trails to its target proved bad: what goes by others is to be faster.
+    pub(super) fn send_late(&mut self, link: LinkId, ingress: Hop, frame: Frame<Verified>) {
+        self.put_off(OTHER_WAY_PATIENCE, Account::Flood(ingress), Held::Copy { link, ingress, frame });
     }
 
     /// Lets something wait, if there is room; what must not be lost is due at once where there is none.
@@ -360,7 +373,8 @@ impl Router {
                 self.hear(port, event);
             }
             Held::Seek { port, hop, message } => self.answer(port, hop, &message),
-            Held::Report(trail, report) => self.judge(trail, report),
+            Held::BadSeek { hop, phase, message } => self.flood_seek(hop, phase, message),
+            Held::BadNews(trail) => self.hear_bad_news(trail),
             Held::Unwanted(binding) => self.break_at(binding, Towards::Seeker, Close::Busy),
             Held::Copy { link, ingress, frame } => self.send(link, ingress, frame),
         }

@@ -2,12 +2,15 @@
 
 use super::{
     Hop, Role, Router,
-    limits::{BAD_KEEPS, KEEP_INTERVAL, LOSS_SAMPLE},
+    limits::{
+        BAD_KEEPS, EARLY_KEEP_INTERVAL, EARLY_KEEPS, KEEP_INTERVAL, KEEP_PATIENCE, LOSS_SAMPLE, NONE_ARRIVED,
+        SILENCE_SAMPLE,
+    },
     minute,
     scent::UNIT,
     seen,
     timers::Timer,
-    trails::{Side, Towards},
+    trails::{BindingId, Passed, Side, Towards},
 };
 use crate::{
     Label, LinkId, TrailId, Violation,
@@ -18,9 +21,20 @@ impl Router {
     /// From now on this end sends Keeps. A trail between two ports of this node needs none.
     pub(super) fn start_keeps(&mut self, trail: TrailId) {
         if self.ends.get(&trail).is_some_and(|end| matches!(end.to, Side::Link { .. })) {
-            let at = self.now.instant + self.between(KEEP_INTERVAL);
+            let early = self.keeps_early(trail);
+            let at = self.now.instant + self.between(if early { EARLY_KEEP_INTERVAL } else { KEEP_INTERVAL });
             self.timers.set(Timer::Keep(trail), at);
         }
+    }
+
+    /// Whether an end's next Keep comes early: the first two do, and the next few while nothing arrives although something was sent.
+    fn keeps_early(&self, trail: TrailId) -> bool {
+        let Some(end) = self.ends.get(&trail) else {
+            return false;
+        };
+        let theirs = self.bindings.get(&end.binding).map_or(0, |binding| binding.end(end.role.other_end()).report.sent);
+        let missing = self.received(end) == 0 && end.sent.max(theirs) > 0;
+        end.keeps < EARLY_KEEPS[usize::from(missing)]
     }
 
     pub(super) fn keep_due(&mut self, trail: TrailId) {
@@ -41,7 +55,7 @@ impl Router {
         };
         let key = end.key.as_ref().unwrap_or(&port.key);
         if let Ok(message) = Signed::<Keep, Verified>::sign(self.network, key, stamp, binding.seek, report) {
-            let far = binding.end(if end.role == Role::Owner { Towards::Seeker } else { Towards::Owner });
+            let far = binding.end(end.role.other_end());
             let amount = arrived(report, far.report);
             self.scent.strengthen(far.address, Hop::Link(link), amount, self.now.instant);
             self.lay(message.author(), hop, 0, stamp);
@@ -75,15 +89,10 @@ impl Router {
             self.counters.drops.duplicate += 1;
             return;
         }
-        let (side, far_side, far_address, amount) = (near.side, far.side, far.address, arrived(report, far.report));
+        let (far_side, far_address, amount) = (far.side, far.address, arrived(report, far.report));
         self.lay(message.author(), Hop::Link(link), 0, stamp);
         self.scent.strengthen(far_address, far_side.hop(), amount, self.now.instant);
-        let deadline = self.keep_deadline(&side);
-        if let Some(binding) = self.bindings.get_mut(&id) {
-            let near = binding.end_mut(from);
-            (near.report, near.deadline) = (report, deadline);
-        }
-        self.watch_binding(id);
+        let bad = self.take_report(id, from, report);
         if from == Towards::Seeker {
             self.confirm(id);
         }
@@ -94,33 +103,71 @@ impl Router {
             }
             Side::Port { port, trail } => {
                 self.counters.keeps.delivered += 1;
-                self.bring_report(port, trail, report);
+                if bad {
+                    self.bring_bad_news(port, trail);
+                }
             }
         }
     }
 
-    /// A seeker whose trail loses more than half of either direction seeks anew, as a flood. Only the seeker renews, so it
-    /// judges both directions by the counts of both ends.
-    pub(super) fn judge(&mut self, trail: TrailId, theirs: KeepReport) {
-        let Some(end) = self.ends.get(&trail) else {
-            return;
+    /// Remembers what an end reports, and compares it with what passed here: what does not add up was lost between this node and that end.
+    /// Whether the trail has proved bad now.
+    fn take_report(&mut self, id: BindingId, from: Towards, report: KeepReport) -> bool {
+        let deadline = self.now.instant + self.between(KEEP_PATIENCE);
+        let passed = self.passed(id, from);
+        let Some(binding) = self.bindings.get_mut(&id) else {
+            return false;
         };
-        let Role::Seeker { connection } = end.role else {
-            return;
+        let near = binding.end_mut(from);
+        // What was sent before the last Keep has had its time; of twice as many some should be here even if the Keep was faster.
+        let swallowed = near.report.sent.max(report.sent / 2) >= NONE_ARRIVED && passed.from == 0;
+        let nothing = swallowed || near.passed.to >= NONE_ARRIVED && report.received == 0;
+        let lossy = lossy(near.report.sent, report.sent, near.passed.from, passed.from)
+            || lossy(near.passed.to, passed.to, near.report.received, report.received);
+        near.lossy = if lossy && near.report.number > 0 { near.lossy.saturating_add(1) } else { 0 };
+        let bad = nothing || near.lossy == BAD_KEEPS;
+        (near.report, near.passed, near.heard, near.deadline) = (report, passed, self.now.instant, Some(deadline));
+        let (address, hop) = (near.address, near.side.hop());
+        if bad {
+            self.scent.fail(address, hop, self.now.instant);
+        }
+        self.watch_binding(id);
+        bad
+    }
+
+    /// What has passed here from and to an end.
+    fn passed(&self, id: BindingId, end: Towards) -> Passed {
+        let Some(binding) = self.bindings.get(&id) else {
+            return Passed::default();
         };
-        let (sent, received) = (end.sent, self.received(end));
-        let last = &end.at_last_keep;
-        let lossy = |sent: u64, received: u64| sent >= LOSS_SAMPLE && received < sent / 2;
-        let bad = lossy(sent - last.sent, theirs.received.saturating_sub(last.theirs.received))
-            || lossy(theirs.sent.saturating_sub(last.theirs.sent), received - last.received);
-        let Some(end) = self.ends.get_mut(&trail) else {
-            return;
+        let from = |side: Side| match side {
+            Side::Link { link, label } => self.routes.get(&(link, label)).map_or(0, |route| route.packets),
+            Side::Port { trail, .. } => self.ends.get(&trail).map_or(0, |end| end.sent),
         };
-        let last = &mut end.at_last_keep;
-        (last.theirs, last.sent, last.received) = (theirs, sent, received);
-        last.bad = if bad { last.bad.saturating_add(1) } else { 0 };
-        if last.bad == BAD_KEEPS {
+        Passed { from: from(binding.end(end).side), to: from(binding.end(end.other()).side) }
+    }
+
+    /// A trail has proved bad. A seeker seeks anew, and not along the scent, which led here. (Only the seeker renews: what the owner's
+    /// Keep shows tells of both directions.)
+    pub(super) fn hear_bad_news(&mut self, trail: TrailId) {
+        if let Some(Role::Seeker { connection }) = self.ends.get(&trail).map(|end| end.role) {
             self.seek_elsewhere(connection, trail);
+        }
+    }
+}
+
+/// Whether of what was sent between two Keeps under half arrived, or nothing at all, and enough was sent for that to mean anything.
+fn lossy(sent_before: u64, sent: u64, arrived_before: u64, arrived: u64) -> bool {
+    let (sent, arrived) = (sent.saturating_sub(sent_before), arrived.saturating_sub(arrived_before));
+    sent >= LOSS_SAMPLE && arrived < sent / 2 || sent >= SILENCE_SAMPLE && arrived == 0
+}
+
+impl Role {
+    /// Where the other end of its trail lies.
+    fn other_end(self) -> Towards {
+        match self {
+            Self::Owner => Towards::Seeker,
+            Self::Seeker { .. } => Towards::Owner,
         }
     }
 }

@@ -21,10 +21,6 @@ pub const MAX_CONNECTIONS_PER_PORT: usize = 256;
 /// Trails that end at one port as its address's owner, so that a crowd of seekers cannot fill a node: 2 MB.
 pub const MAX_OWNED_TRAILS_PER_PORT: usize = 2048;
 
-/// The share of them that may come by one hop: one neighbour alone cannot keep all others from a port. A trail on which nothing has
-/// come yet gives way to a newer one of the same hop, so that Seeks alone shut nobody out.
-pub const MAX_OWNED_TRAILS_PER_HOP: usize = MAX_OWNED_TRAILS_PER_PORT / 2;
-
 /// Outputs that wait for `poll`. Beyond, Data is dropped; all else is bounded by the tables it comes from.
 pub const MAX_OUTPUTS: usize = 16 * 1024;
 
@@ -208,20 +204,47 @@ pub const KEEP_INTERVAL: [Duration; 2] = [Duration::from_secs(20), Duration::fro
 /// A binding without a Keep of one of its ends is forgotten after a time between these.
 pub const KEEP_PATIENCE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(90)];
 
+/// An end sends its first Keeps after a time between these: what is wrong with a trail shows in the first seconds.
+pub const EARLY_KEEP_INTERVAL: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(4)];
+
+/// So many Keeps of an end come early, and so many where packets are missing: the first tells what there is to miss, the second that it is missed.
+pub const EARLY_KEEPS: [u32; 2] = [2, 4];
+
+/// A binding that never saw a Keep of one of its ends is forgotten after a time between these.
+pub const FIRST_KEEP_PATIENCE: [Duration; 2] = [Duration::from_secs(8), Duration::from_secs(10)];
+
+/// When a trail ends and one of its ends has said nothing for so much longer than it may between two Keeps, something on the way to it swallows them.
+pub const OVERDUE: Duration = Duration::from_secs(3);
+
+/// Packets none of which arrived, until a trail counts as swallowing all: what a handshake sends that nobody answers in two seconds. Where
+/// one packet in a hundred is lost it is a false alarm one time in 10,000, and costs one Seek.
+pub const NONE_ARRIVED: u64 = 2;
+
+/// A flooded Seek that comes by a hop through which trails of its author proved bad waits so long for another copy: else whoever is fast stays on
+/// every way, since his copies are the first everywhere behind him.
+pub const OTHER_WAY_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Trails in a row that proved bad and are replaced at once; further ones after a wait, as between tries.
+pub const BAD_TRAILS: u32 = 3;
+
 /// A trail that was lost younger than this counts as a failure: seeking anew then waits as between tries.
 pub const YOUNG_TRAIL: Duration = Duration::from_secs(60);
 
 /// Labels of one neighbour's choice, and of ours towards it.
 pub const MAX_LABELS: usize = 4096;
 
-/// The share of our labels towards one neighbour that trails of one ingress may take: else one neighbour could close a link to all others.
-pub const MAX_LABELS_PER_INGRESS: usize = MAX_LABELS / 2;
+/// Packets that a trail must have carried for it to count as used, where there is no room for all: who lays trails and sends next to nothing
+/// over them gives way to himself.
+pub const USED_PACKETS: u64 = 8;
 
 /// Trails through or at this node: eight neighbours' labels. Some 400 bytes each: 13 MB.
 pub const MAX_BINDINGS: usize = 8 * MAX_LABELS;
 
 /// Packets that an end sent between two Keeps for their loss to mean anything.
 pub const LOSS_SAMPLE: u64 = 64;
+
+/// The same where nothing arrived: that so many are lost by chance does not happen where a connection is of any use.
+pub const SILENCE_SAMPLE: u64 = 8;
 
 /// Keeps in a row that show a loss of more than half, until a trail counts as bad: one may lie just behind a burst.
 pub const BAD_KEEPS: u8 = 2;

@@ -1,13 +1,12 @@
 //! Neighbours, as far as routing knows them.
 
-use std::collections::BTreeMap;
-
 use super::{
     Close, Hop, Output, Router,
     budget::{Budgets, CloseLimit},
-    limits::{MAX_LABELS, MAX_LABELS_PER_INGRESS, MAX_LINKS},
+    limits::MAX_LINKS,
     seen::HopNumber,
-    trails::Side,
+    shares::Shares,
+    trails::{BindingId, Side},
 };
 use crate::{Instant, Label, LinkId, NeighbourId, Violation, wire::Frame};
 
@@ -22,10 +21,10 @@ pub(super) struct Link {
     pub(super) load: u8,
     pub(super) budgets: Budgets,
     pub(super) closes: CloseLimit,
-    /// Labels of its choice.
-    pub(super) theirs: usize,
-    /// Labels of ours, by where the trails' other sides lie.
-    pub(super) ours: BTreeMap<Hop, usize>,
+    /// Trails under labels of its choice, by where their other sides lie.
+    pub(super) theirs: Shares<BindingId>,
+    /// Trails under labels of ours, by the same.
+    pub(super) ours: Shares<BindingId>,
 }
 
 impl Link {
@@ -37,20 +36,14 @@ impl Link {
             load: 0,
             budgets: Budgets::new(now),
             closes: CloseLimit::new(now),
-            theirs: 0,
-            ours: BTreeMap::new(),
+            theirs: Shares::default(),
+            ours: Shares::default(),
         }
     }
 
     /// Whether a label that the neighbour sent says that the neighbour chose it.
     pub(super) fn may_be_theirs(&self, label: Label) -> bool {
         (label.0 & 1 == 1) != self.initiator
-    }
-
-    /// Whether one more label of ours may be for a trail whose other side lies at `ingress`.
-    pub(super) fn has_room_for(&self, ingress: Hop) -> bool {
-        self.ours.values().sum::<usize>() < MAX_LABELS
-            && self.ours.get(&ingress).is_none_or(|held| *held < MAX_LABELS_PER_INGRESS)
     }
 }
 

@@ -24,6 +24,7 @@ mod ports;
 mod scent;
 mod seeks;
 mod seen;
+mod shares;
 mod timers;
 mod trails;
 mod walks;

@@ -1,18 +1,16 @@
 //! Identities of this node: neighbours without privilege.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
 use super::{
     Close, Event, Hop, Router,
     budget::Budgets,
-    limits::{
-        MAX_OWNED_TRAILS_PER_HOP, MAX_OWNED_TRAILS_PER_PORT, MAX_PORTS, MAX_REPLY_KEYS_PER_PORT, MAX_TOPICS_PER_PORT,
-        REPLY_KEY_LIFE,
-    },
+    limits::{MAX_PORTS, MAX_REPLY_KEYS_PER_PORT, MAX_TOPICS_PER_PORT, REPLY_KEY_LIFE},
     seen::HopNumber,
+    shares::Shares,
     timers::Timer,
     trails::Side,
 };
@@ -30,32 +28,9 @@ pub(super) struct Port {
     pub(super) connections: usize,
     topics: Vec<Topic>,
     /// Trails that end here as the owner's, by the hop that their Seek came by.
-    pub(super) owned: BTreeMap<Hop, Owned>,
+    pub(super) owned: Shares<TrailId>,
     /// The one-time keys that letters may come for, oldest first.
     reply_keys: VecDeque<Address>,
-}
-
-/// What one hop takes of a port's trails.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Owned {
-    pub(super) held: usize,
-    /// Those on which nothing has come yet, the oldest first.
-    pub(super) waiting: BTreeSet<TrailId>,
-}
-
-impl Port {
-    /// Whether one more Seek that came by `hop` may be answered, and which trail has to give way for it.
-    pub(super) fn room_for(&self, hop: Hop) -> (bool, Option<TrailId>) {
-        let total = self.owned.values().map(|owned| owned.held).sum::<usize>();
-        let Some(owned) = self.owned.get(&hop) else {
-            return (total < MAX_OWNED_TRAILS_PER_PORT, None);
-        };
-        if owned.held < MAX_OWNED_TRAILS_PER_HOP && total < MAX_OWNED_TRAILS_PER_PORT {
-            return (true, None);
-        }
-        let oldest = owned.waiting.first().copied();
-        (oldest.is_some(), oldest)
-    }
 }
 
 /// A one-time key of a flood or letter, to which answers may come.
@@ -85,7 +60,7 @@ impl Router {
                 budgets: Budgets::new(self.now.instant),
                 connections: 0,
                 topics: Vec::new(),
-                owned: BTreeMap::new(),
+                owned: Shares::default(),
                 reply_keys: VecDeque::new(),
             },
         );

@@ -5,7 +5,8 @@ use rand_core::Rng as _;
 use super::{
     Arrival, Close, Event, Hop, Role, Router,
     data::End,
-    limits::{MAX_SEEK_HOPS, MAX_SEEKS, MAX_SEEKS_PER_HOP, SEEK_MEMORY, SEEK_SILENCE},
+    limits::{MAX_OWNED_TRAILS_PER_PORT, MAX_SEEK_HOPS, MAX_SEEKS, MAX_SEEKS_PER_HOP, SEEK_MEMORY, SEEK_SILENCE},
+    shares::Room,
     timers::Timer,
     trails::Side,
 };
@@ -50,6 +51,11 @@ impl Router {
             SeekMode::Directed if first => self.direct_seek(hop, message),
             SeekMode::Directed => {}
             SeekMode::Walk(way) if self.seeks.contains_key(&message.id()) => self.walk_seek(hop, way, arrival, message),
+            SeekMode::Flood(phase) if self.scent.is_bad(author, hop, self.now.instant) => {
+                if first {
+                    self.wait_for_another_way(hop, phase, &message);
+                }
+            }
             SeekMode::Flood(phase) if self.seeks.contains_key(&message.id()) => self.flood_seek(hop, phase, message),
             // A late copy of one that is forgotten: no Trail would find its way back.
             SeekMode::Flood(_) | SeekMode::Walk(_) => {}
@@ -139,7 +145,11 @@ impl Router {
         self.counters.seeks.passed(hop, spread.to.len() as u64);
         for (link, phase) in spread.to {
             let frame = Frame::Seek { mode: SeekMode::Flood(phase), message: message.clone() };
-            self.send_copy(link, hop, frame);
+            if self.scent.is_bad(message.target(), Hop::Link(link), self.now.instant) {
+                self.send_late(link, hop, frame);
+            } else {
+                self.send_copy(link, hop, frame);
+            }
         }
     }
 
@@ -203,17 +213,8 @@ impl Router {
 
     /// A port answers a Seek, if it still listens and has room for one more trail.
     pub(super) fn answer(&mut self, port: PortId, hop: Hop, message: &Signed<Seek, Verified>) {
-        let Some((room, gives_way)) =
-            self.ports.get(&port).filter(|port| port.listening).map(|port| port.room_for(hop))
-        else {
+        if !self.ports.get(&port).is_some_and(|port| port.listening) || !self.make_room_at(port, hop) {
             return;
-        };
-        if !room {
-            self.counters.drops.full += 1;
-            return;
-        }
-        if let Some(end) = gives_way.and_then(|trail| self.ends.get(&trail)) {
-            self.unbind(end.binding, None, Close::Busy);
         }
         let seek = message.id();
         let secret = self.share_secret();
@@ -235,12 +236,31 @@ impl Router {
         let end = End { charged: Some(hop), ..End::new(port, binding, to, Role::Owner, None) };
         self.ends.insert(trail, end);
         if let Some(owner) = self.ports.get_mut(&port) {
-            let owned = owner.owned.entry(hop).or_default();
-            owned.held += 1;
-            owned.waiting.insert(trail);
+            owner.owned.insert(hop, trail);
         }
         self.start_keeps(trail);
         self.event(port, Event::TrailOpened { trail, role: Role::Owner, seek, keys });
+    }
+
+    /// Makes room for one more trail of a port, to answer what came by `hop`. `false`: there is none.
+    fn make_room_at(&mut self, port: PortId, hop: Hop) -> bool {
+        let Some(owner) = self.ports.get(&port) else {
+            return false;
+        };
+        let used = |trail| self.ends.get(&trail).map(|end| self.received(end));
+        match owner.owned.room(hop, MAX_OWNED_TRAILS_PER_PORT, used) {
+            Room::Free => true,
+            Room::InsteadOf(trail) => {
+                if let Some(end) = self.ends.get(&trail) {
+                    self.unbind(end.binding, None, Close::Busy);
+                }
+                true
+            }
+            Room::None => {
+                self.counters.drops.full += 1;
+                false
+            }
+        }
     }
 
     /// A fresh secret for a trail's agreement.

@@ -3,8 +3,12 @@
 use super::{
     Close, Hop, Role, Router,
     data::Route,
-    limits::{KEEP_PATIENCE, MAX_BINDINGS, MAX_LABELS, MAX_SEEK_HOPS, TRAIL_LIFE},
+    limits::{
+        EARLY_KEEP_INTERVAL, FIRST_KEEP_PATIENCE, KEEP_INTERVAL, MAX_BINDINGS, MAX_LABELS, MAX_SEEK_HOPS, NONE_ARRIVED,
+        OVERDUE, TRAIL_LIFE,
+    },
     minute, seen,
+    shares::Room,
     timers::Timer,
 };
 use crate::{
@@ -63,8 +67,31 @@ pub(super) struct Far {
     pub(super) side: Side,
     /// Its last Keep.
     pub(super) report: KeepReport,
+    /// What had passed here by then.
+    pub(super) passed: Passed,
+    /// When that came, or the trail was laid.
+    pub(super) heard: Instant,
+    /// Keeps in a row by which much was lost between this node and that end.
+    pub(super) lossy: u8,
     /// Without another Keep until then the binding is forgotten; an end at this node needs none.
     pub(super) deadline: Option<Instant>,
+}
+
+impl Far {
+    /// Whether a Keep of this end should have come.
+    fn is_overdue(&self, now: Instant) -> bool {
+        let between = if self.report.number == 0 { EARLY_KEEP_INTERVAL } else { KEEP_INTERVAL };
+        matches!(self.side, Side::Link { .. }) && now.saturating_since(self.heard) > between[1] + OVERDUE
+    }
+}
+
+/// Packets of a trail that passed a node.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Passed {
+    /// From an end.
+    pub(super) from: u64,
+    /// To it.
+    pub(super) to: u64,
 }
 
 /// A trail's place at this node: two sides, bound to each other.
@@ -105,31 +132,31 @@ impl Router {
         if !neighbour.may_be_theirs(label) {
             return self.violation(link, Violation::LabelDirection);
         }
-        let room = neighbour.theirs < MAX_LABELS;
-        let known = match self.seeks.get(&message.seek()) {
+        let seeker = match self.seeks.get(&message.seek()) {
             Some(entry) if entry.target != message.author() => {
                 return self.violation(link, Violation::ForeignTrail);
             }
-            Some(entry) => !entry.answered,
-            None => false,
+            Some(entry) => entry.hops.first().copied().filter(|_| !entry.answered),
+            None => None,
         };
         if !seen::is_fresh(message.stamp().minute, minute(self.now)) {
             self.counters.drops.stale += 1;
-        } else if !known {
+        } else if let Some(seeker) = seeker {
+            if !self.routes.contains_key(&(link, label))
+                && self.make_room_for_theirs(link, seeker)
+                && self.bind(Side::Link { link, label }, message).is_some()
+            {
+                return;
+            }
+        } else {
             self.counters.drops.unknown_seek += 1;
-        } else if !room {
-            self.counters.drops.full += 1;
-        } else if !self.routes.contains_key(&(link, label)) && self.bind(Side::Link { link, label }, message).is_some()
-        {
-            return;
         }
         self.answer_close(link, label);
     }
 
     /// Binds a Trail that came from `owner` to the first hop of its Seek's list that takes it. `None`: none did.
     pub(super) fn bind(&mut self, owner: Side, message: Signed<Trail, Verified>) -> Option<(BindingId, Side)> {
-        if self.bindings.len() >= MAX_BINDINGS {
-            self.counters.drops.full += 1;
+        if self.bindings.len() >= MAX_BINDINGS && !self.make_room_in_all(owner.hop()) {
             return None;
         }
         let (seek, address, stamp) = (message.seek(), message.author(), message.stamp());
@@ -141,8 +168,17 @@ impl Router {
         let entry = self.seeks.get_mut(&seek)?;
         entry.answered = true;
         let seeker_address = entry.author;
-        let (seeker_deadline, owner_deadline) = (self.keep_deadline(&seeker), self.keep_deadline(&owner));
-        let far = |address, side, deadline| Far { address, side, report: KeepReport::default(), deadline };
+        let (seeker_deadline, owner_deadline) = (self.first_deadline(&seeker), self.first_deadline(&owner));
+        let now = self.now.instant;
+        let far = |address, side, deadline| Far {
+            address,
+            side,
+            report: KeepReport::default(),
+            passed: Passed::default(),
+            heard: now,
+            lossy: 0,
+            deadline,
+        };
         let binding = Binding {
             seek,
             ends: [far(seeker_address, seeker, seeker_deadline), far(address, owner, owner_deadline)],
@@ -156,7 +192,7 @@ impl Router {
         if let Side::Link { link, .. } = owner
             && let Some(neighbour) = self.links.get_mut(&link)
         {
-            neighbour.theirs += 1;
+            neighbour.theirs.insert(seeker.hop(), id);
         }
         self.lay(address, owner.hop(), 0, stamp);
         self.scent.count_live(address, true, self.now.instant);
@@ -184,7 +220,7 @@ impl Router {
             asked.0 |= 1 << place;
             let side = match hop {
                 _ if hop == owner.hop() => None,
-                Hop::Link(link) => self.offer_to_link(link, owner.hop(), message),
+                Hop::Link(link) => self.offer_to_link(link, id, owner.hop(), message),
                 Hop::Port(port) => match self.accept_trail(connection?, id, owner, message) {
                     Some(trail) => Some(Side::Port { port, trail }),
                     None => self.refuse_later(port, connection?, id, owner),
@@ -197,13 +233,21 @@ impl Router {
         None
     }
 
-    fn offer_to_link(&mut self, link: LinkId, ingress: Hop, message: &Signed<Trail, Verified>) -> Option<Side> {
-        let neighbour = self.links.get_mut(&link)?;
-        if !neighbour.has_room_for(ingress) {
-            self.counters.drops.full += 1;
+    fn offer_to_link(
+        &mut self,
+        link: LinkId,
+        id: BindingId,
+        ingress: Hop,
+        message: &Signed<Trail, Verified>,
+    ) -> Option<Side> {
+        let neighbour = self.links.get(&link)?;
+        // The binding itself, which may be there already, is no room for itself.
+        let room = neighbour.ours.room(ingress, MAX_LABELS, |other| self.used(other).filter(|_| other != id));
+        if !self.take_room(room) {
             return None;
         }
-        *neighbour.ours.entry(ingress).or_default() += 1;
+        let neighbour = self.links.get_mut(&link)?;
+        neighbour.ours.insert(ingress, id);
         let bit = u64::from(neighbour.initiator);
         let label = loop {
             let label = Label(self.rng.next_u64() & !1 | bit);
@@ -216,6 +260,46 @@ impl Router {
         Some(Side::Link { link, label })
     }
 
+    /// Makes room for one more label of a neighbour's choice, for a trail whose other side lies at `seeker`. `false`: there is none.
+    fn make_room_for_theirs(&mut self, link: LinkId, seeker: Hop) -> bool {
+        let Some(neighbour) = self.links.get(&link) else {
+            return false;
+        };
+        let room = neighbour.theirs.room(seeker, MAX_LABELS, |other| self.used(other));
+        self.take_room(room)
+    }
+
+    /// Makes room for one more binding: on the link on which most trails go on to their seekers.
+    fn make_room_in_all(&mut self, owner: Hop) -> bool {
+        let fullest = self.links.values().max_by_key(|link| link.ours.len());
+        let room = fullest.map(|link| link.ours.room(owner, 0, |other| self.used(other)));
+        self.take_room(room.unwrap_or(Room::None))
+    }
+
+    fn take_room(&mut self, room: Room<BindingId>) -> bool {
+        match room {
+            Room::Free => true,
+            Room::InsteadOf(other) => {
+                self.unbind(other, None, Close::Busy);
+                true
+            }
+            Room::None => {
+                self.counters.drops.full += 1;
+                false
+            }
+        }
+    }
+
+    /// How many packets went along a trail, either way.
+    fn used(&self, id: BindingId) -> Option<u64> {
+        let binding = self.bindings.get(&id)?;
+        let passed = |side: Side| match side {
+            Side::Link { link, label } => self.routes.get(&(link, label)).map_or(0, |route| route.packets),
+            Side::Port { trail, .. } => self.ends.get(&trail).map_or(0, |end| end.sent),
+        };
+        Some(binding.ends.iter().map(|end| passed(end.side)).sum())
+    }
+
     /// Data that comes from `end`, at `from`, goes on `to` the other side.
     fn route(&mut self, binding: BindingId, end: Towards, from: Side, to: Side) {
         if let Side::Link { link, label } = from {
@@ -223,10 +307,10 @@ impl Router {
         }
     }
 
-    /// A link end needs Keeps; a port is at hand.
-    pub(super) fn keep_deadline(&mut self, side: &Side) -> Option<Instant> {
+    /// When the first Keep of an end has to be there: a link end needs Keeps; a port is at hand.
+    fn first_deadline(&mut self, side: &Side) -> Option<Instant> {
         match side {
-            Side::Link { .. } => Some(self.now.instant + self.between(KEEP_PATIENCE)),
+            Side::Link { .. } => Some(self.now.instant + self.between(FIRST_KEEP_PATIENCE)),
             Side::Port { .. } => None,
         }
     }
@@ -286,14 +370,20 @@ impl Router {
             return false;
         };
         match refused {
-            Side::Link { link, label } => self.unroute(link, label, Towards::Seeker, owner.hop()),
+            Side::Link { link, label } => self.unroute(id, link, label, Towards::Seeker, owner.hop()),
             Side::Port { trail, .. } => drop(self.ends.remove(&trail)),
         }
-        let deadline = self.keep_deadline(&seeker);
+        if let Side::Link { link, .. } = owner
+            && let Some(neighbour) = self.links.get_mut(&link)
+        {
+            neighbour.theirs.remove(refused.hop(), id);
+            neighbour.theirs.insert(seeker.hop(), id);
+        }
+        let deadline = self.first_deadline(&seeker);
         if let Some(binding) = self.bindings.get_mut(&id) {
             binding.offer = Some((message, asked));
             let far = binding.end_mut(Towards::Seeker);
-            (far.side, far.deadline) = (seeker, deadline);
+            (far.side, far.heard, far.deadline) = (seeker, self.now.instant, deadline);
             self.timers.set(Timer::Binding(id), binding.due());
         }
         self.route(id, Towards::Seeker, seeker, owner);
@@ -301,22 +391,15 @@ impl Router {
         true
     }
 
-    /// Forgets a label and whom it was charged to. `ingress`: the trail's other side.
-    fn unroute(&mut self, link: LinkId, label: Label, end: Towards, ingress: Hop) {
+    /// Forgets a label and whom it was charged to. `other`: the trail's other side.
+    fn unroute(&mut self, id: BindingId, link: LinkId, label: Label, end: Towards, other: Hop) {
         self.routes.remove(&(link, label));
         let Some(neighbour) = self.links.get_mut(&link) else {
             return;
         };
         match end {
-            Towards::Owner => neighbour.theirs = neighbour.theirs.saturating_sub(1),
-            Towards::Seeker => {
-                if let Some(held) = neighbour.ours.get_mut(&ingress) {
-                    *held -= 1;
-                    if *held == 0 {
-                        neighbour.ours.remove(&ingress);
-                    }
-                }
-            }
+            Towards::Owner => neighbour.theirs.remove(other, id),
+            Towards::Seeker => neighbour.ours.remove(other, id),
         }
     }
 
@@ -331,13 +414,16 @@ impl Router {
         };
         self.timers.cancel(Timer::Binding(id));
         for end in [Towards::Seeker, Towards::Owner] {
-            let far = binding.end(end);
-            self.scent.count_live(far.address, false, self.now.instant);
+            let (far, now) = (binding.end(end), self.now.instant);
+            if far.is_overdue(now) {
+                self.scent.fail(far.address, far.side.hop(), now);
+            }
+            self.scent.count_live(far.address, false, now);
             self.watch_scent();
             let ingress = binding.end(end.other()).side.hop();
             match far.side {
                 Side::Link { link, label } => {
-                    self.unroute(link, label, end, ingress);
+                    self.unroute(id, link, label, end, ingress);
                     if tell(end) {
                         self.close_label(link, label, ingress);
                     }
@@ -356,21 +442,16 @@ impl Router {
         if end.unwanted {
             return;
         }
+        let useless = end.sent >= NONE_ARRIVED && self.received(&end) == 0;
         self.tell_closed(port, trail, why);
         match end.role {
-            Role::Seeker { connection } => self.connection_lost(connection, trail),
+            Role::Seeker { connection } => self.connection_lost(connection, trail, useless.then(|| end.to.hop())),
             Role::Owner => {
                 let Some(port) = self.ports.get_mut(&port) else {
                     return;
                 };
-                if let Some(charged) = end.charged
-                    && let Some(owned) = port.owned.get_mut(&charged)
-                {
-                    owned.held -= 1;
-                    owned.waiting.remove(&trail);
-                    if owned.held == 0 {
-                        port.owned.remove(&charged);
-                    }
+                if let Some(charged) = end.charged {
+                    port.owned.remove(charged, trail);
                 }
             }
         }
@@ -385,9 +466,7 @@ impl Router {
             // Every node of the trail ends it at this time by itself.
             return self.take_binding(id, Close::Expired, |_| false);
         }
-        let silent = binding.ends.iter().find(|end| end.deadline.is_some_and(|deadline| deadline <= now));
-        if let Some(silent) = silent {
-            self.scent.fail(silent.address, silent.side.hop(), now);
+        if binding.ends.iter().any(|end| end.deadline.is_some_and(|deadline| deadline <= now)) {
             self.unbind(id, None, Close::Expired);
         } else {
             self.timers.set(Timer::Binding(id), binding.due());

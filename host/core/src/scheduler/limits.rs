@@ -16,8 +16,8 @@ pub const MAX_INGRESS_BYTES: usize = 4 << 20;
 /// cost their sender what they cost this node.
 pub const LEAST_CHARGE: usize = 256;
 
-/// Trails, Keeps and Closes of one ingress that wait: a Close for each label that its trails may hold on a link.
-pub const CONTROL_INGRESS_BYTES: usize = crate::router::limits::MAX_LABELS_PER_INGRESS * LEAST_CHARGE;
+/// Trails, Keeps and Closes of one ingress that wait: a Close for half of the link's labels.
+pub const CONTROL_INGRESS_BYTES: usize = crate::router::limits::MAX_LABELS / 2 * LEAST_CHARGE;
 
 /// The same of all: a Close for each label of the link.
 pub const CONTROL_BYTES: usize = crate::router::limits::MAX_LABELS * LEAST_CHARGE;

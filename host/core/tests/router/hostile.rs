@@ -255,39 +255,54 @@ fn replayed_keeps_keep_nothing_alive() {
     assert!((6..=9).contains(&alive), "60 to 90 s after the first: {alive} times 10 s");
 }
 
+/// A Trail that comes by `link` for a Seek that came by link 0, with the first Keeps of both ends.
+fn kept_trail(lone: &mut Lone, link: u64, label: u64) -> Option<(MessageId, Label)> {
+    let seek = lone.seek(&key(1), key(2).address());
+    let id = seek.id();
+    lone.frame(0, flooded(seek));
+    let trail = lone.trail(&key(2), id);
+    let done = lone.frame(link, Frame::Trail { label: Label(label), message: trail });
+    let (_, towards_seeker) = done.trail_label()?;
+    keep_both(lone, link, Label(label), (id, towards_seeker), 1);
+    Some((id, towards_seeker))
+}
+
+fn keep_both(lone: &mut Lone, link: u64, label: Label, (seek, towards_seeker): (MessageId, Label), number: u32) {
+    for (end, link, label) in [(1, 0, towards_seeker), (2, link, label)] {
+        let message = lone.keep(&key(end), seek, number);
+        lone.frame(link, Frame::Keep { label, message });
+    }
+}
+
 #[test]
-fn one_neighbour_cannot_take_all_of_anothers_labels() {
+fn labels_that_one_neighbour_holds_with_keeps_give_way_to_the_others() {
     let mut lone = Lone::new(3);
     let mut bound = Vec::new();
-    for n in 0..3000u64 {
-        lone.run(SECOND / 30);
-        let seek = lone.seek(&key(1), key(2).address());
-        let id = seek.id();
-        lone.frame(0, flooded(seek));
-        let trail = lone.trail(&key(2), id);
-        let label = Label(n * 2 + 1);
-        let done = lone.frame(1, Frame::Trail { label, message: trail });
-        if let Some((_, towards_seeker)) = done.trail_label() {
-            bound.push((id, towards_seeker, label));
-        }
-        if n == 1400 {
-            // What keeps them for a minute more.
-            for (id, towards_seeker, label) in &bound {
-                for (end, link, label) in [(1, 0, towards_seeker), (2, 1, label)] {
-                    let message = lone.keep(&key(end), *id, 1);
-                    lone.frame(link, Frame::Keep { label: *label, message });
-                }
+    for n in 0..limits::MAX_LABELS as u64 {
+        lone.run(SECOND / 40);
+        bound.push(kept_trail(&mut lone, 1, 2 * n + 1).expect("all that is free may be taken"));
+        if n % 2000 == 1999 {
+            let number = 2 + n as u32 / 2000;
+            for (label, trail) in (1..).step_by(2).map(Label).zip(&bound) {
+                lone.run(SECOND / 200);
+                keep_both(&mut lone, 1, label, *trail, number);
             }
         }
     }
-    assert_eq!(bound.len(), limits::MAX_LABELS_PER_INGRESS);
-    assert_eq!(lone.counters().live.bindings as usize, bound.len());
-    let seek = lone.seek(&key(4), key(5).address());
-    let id = seek.id();
-    lone.frame(0, flooded(seek));
-    let trail = lone.trail(&key(5), id);
-    let done = lone.frame(2, Frame::Trail { label: Label(9), message: trail });
-    assert!(done.trail_label().is_some(), "another neighbour's trails still pass");
+    let live = |lone: &Lone| lone.counters().live.bindings as usize;
+    assert_eq!(live(&lone), limits::MAX_LABELS);
+    // One of the first is in use.
+    for _ in 0..20 {
+        lone.frame(0, data(bound[3].1, b"in use"));
+    }
+    for n in 0..200u64 {
+        lone.run(SECOND / 40);
+        assert!(kept_trail(&mut lone, 2, 2 * n + 1).is_some(), "another neighbour's trails pass");
+        assert_eq!(live(&lone), limits::MAX_LABELS, "and as many give way");
+    }
+    assert_eq!(lone.frame(0, data(bound[3].1, b"still")).to(1).len(), 1, "what is used gives way last");
+    assert!(lone.frame(0, data(bound[2].1, b"x")).to(1).is_empty(), "the oldest that nobody uses gave way");
+    assert!(kept_trail(&mut lone, 1, 100_001).is_some(), "as it does to those of its own neighbour");
 }
 
 #[test]
@@ -295,23 +310,34 @@ fn a_crowd_of_seeks_by_one_neighbour_leaves_room_for_the_others_and_for_newer_on
     let mut lone = Lone::new(2);
     let own = key(OWN).address();
     let seek = |lone: &mut Lone, link| {
-        lone.clock += SECOND / 40;
+        // Fast enough for one Keep to last.
+        lone.run(SECOND / 62);
         let seek = lone.seek(&key(1), own);
-        lone.frame(link, flooded(seek))
+        let id = seek.id();
+        let done = lone.frame(link, flooded(seek));
+        let (_, label) = done.trail_label().expect("it is answered");
+        let message = lone.keep(&key(1), id, 1);
+        lone.frame(link, Frame::Keep { label, message });
+        (label, done.closes())
     };
-    let honest = seek(&mut lone, 0).trail_label().expect("answered").1;
-    let used = lone.frame(0, data(honest, b"hello"));
-    let mut waiting = Vec::new();
-    for _ in 0..limits::MAX_OWNED_TRAILS_PER_HOP + 100 {
-        let done = seek(&mut lone, 0);
-        assert!(done.trail_label().is_some(), "the oldest that nobody uses gives way");
-        waiting.extend(done.closes());
+    let honest = seek(&mut lone, 0).0;
+    for _ in 0..limits::USED_PACKETS {
+        assert_eq!(lone.frame(0, data(honest, b"hello")).events.len(), 1);
     }
-    assert_eq!(waiting.len(), 101, "all but a share");
-    assert!(!waiting.contains(&(LinkId(0), honest)), "what is used stays");
-    let used_again = lone.frame(0, data(honest, b"still here"));
-    assert_eq!((used.events.len(), used_again.events.len()), (1, 1));
-    assert!(seek(&mut lone, 1).trail_label().is_some());
+    let mut gone = Vec::new();
+    for _ in 0..limits::MAX_OWNED_TRAILS_PER_PORT + 100 {
+        let (label, closes) = seek(&mut lone, 0);
+        // A packet that nobody can open does not make a trail a used one.
+        lone.frame(0, data(label, b"junk"));
+        gone.extend(closes);
+    }
+    assert_eq!(gone.len(), 101, "all but what there is room for");
+    assert!(!gone.contains(&(LinkId(0), honest)), "what is used stays");
+    for _ in 0..50 {
+        let (_, closes) = seek(&mut lone, 1);
+        assert_eq!(closes.iter().filter(|(link, _)| *link == LinkId(0)).count(), 1, "the crowd gives way");
+    }
+    assert_eq!(lone.frame(0, data(honest, b"still here")).events.len(), 1);
 }
 
 #[test]

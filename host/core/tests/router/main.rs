@@ -9,4 +9,5 @@ mod life;
 mod lone;
 mod network;
 mod paths;
+mod recovery;
 mod walks;

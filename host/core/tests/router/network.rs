@@ -39,6 +39,8 @@ pub(crate) struct Network {
     setting: Setting,
     /// Frames that this says no to are lost; for faults.
     pub(crate) passes: Box<Fault>,
+    /// How long a frame from one node to another takes.
+    pub(crate) delay: Box<dyn Fn(usize, usize) -> Duration>,
 }
 
 /// What a node's router is like.
@@ -93,6 +95,7 @@ impl Network {
             next: 0,
             setting,
             passes: Box::new(|_, _, _| true),
+            delay: Box::new(|_, _| DELAY),
         };
         for node in 0..nodes {
             network.nodes.push(None);
@@ -295,7 +298,7 @@ impl Network {
         self.trace.update(format!("{:?} {from} {to}", self.clock).as_bytes());
         self.trace.update(&bytes);
         if (self.passes)(from, to, frame) {
-            let key = (self.clock + DELAY, self.number());
+            let key = (self.clock + (self.delay)(from, to), self.number());
             self.in_flight.insert(key, (to, at, bytes.freeze()));
         }
     }

@@ -156,8 +156,8 @@ impl Scent {
         }
     }
 
-    /// A hop for something to `address`: by chance, with the weight of its scent squared and quartered by each level of load; one whose
-    /// trails proved bad lately only where there is no other. `load` says `None` for a hop that cannot be used, such as the one that
+    /// A hop for something to `address`: by chance, with the weight of its scent squared (one time in eight, to explore, of the scent
+    /// itself) and quartered by each level of load; one whose trails proved bad lately only where there is no other. `load` says `None` for a hop that cannot be used, such as the one that
     /// the message came from.
     pub(crate) fn choose(
         &self,
@@ -167,10 +167,12 @@ impl Scent {
         load: impl Fn(Hop) -> Option<u8>,
     ) -> Option<Hop> {
         let row = self.table.row(self.table.find(address)?);
+        let explores = random >> 61 == 0;
         let weigh = |entry: &Entry, bad: bool| {
             let level = load(self.table.hop(entry.hop)?)?;
             let strength = u64::from(entry.strength);
-            (entry.is_bad(now) == bad).then(|| ((strength * strength) >> (2 * level.min(3))).max(1))
+            let weight = strength * if explores { UNIT.into() } else { strength };
+            (entry.is_bad(now) == bad).then(|| (weight >> (2 * level.min(3))).max(1))
         };
         let sum = |bad| row.entries().iter().filter_map(|entry| weigh(entry, bad)).sum::<u64>();
         let (bad, total) = [false, true].into_iter().map(|bad| (bad, sum(bad))).find(|(_, total)| *total > 0)?;
