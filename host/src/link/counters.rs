@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use mute_core::wire::Frame;
+use mute_core::{scheduler::SchedulerCounters, wire::Frame};
 use serde::{Deserialize, Serialize};
 
 /// A kind of frame, for counting.
@@ -72,7 +72,7 @@ pub struct LinkCounters {
     pub received: BTreeMap<FrameKind, Traffic>,
     /// To the neighbour, handed to QUIC.
     pub sent: BTreeMap<FrameKind, Traffic>,
-    /// Frames dropped because the queue to the neighbour was full.
+    /// Frames dropped because they, or what was before them, had waited for the neighbour for too long, or because the queue was full.
     pub dropped: u64,
     /// Data that was marked as having met congestion in the queue to the neighbour.
     pub marked: u64,
@@ -108,18 +108,17 @@ impl Direction {
 pub(super) struct Counters {
     pub(super) received: Direction,
     pub(super) sent: Direction,
-    pub(super) dropped: AtomicU64,
-    pub(super) marked: AtomicU64,
     pub(super) unknown: AtomicU64,
 }
 
 impl Counters {
-    pub(super) fn read(&self) -> LinkCounters {
+    pub(super) fn read(&self, scheduler: SchedulerCounters) -> LinkCounters {
+        let SchedulerCounters { marked, congested, expired, evicted, refused } = scheduler;
         LinkCounters {
             received: self.received.read(),
             sent: self.sent.read(),
-            dropped: self.dropped.load(Ordering::Relaxed),
-            marked: self.marked.load(Ordering::Relaxed),
+            dropped: congested + expired + evicted + refused,
+            marked,
             unknown: self.unknown.load(Ordering::Relaxed),
         }
     }
@@ -136,7 +135,8 @@ mod tests {
         let counters = Counters::default();
         counters.received.count(&Frame::<()>::Close { label: Label(1) }, 11);
         counters.received.count(&Frame::<()>::Close { label: Label(2) }, 11);
-        let read = counters.read();
+        let read = counters.read(SchedulerCounters { marked: 1, congested: 2, expired: 3, evicted: 4, refused: 5 });
+        assert_eq!((read.marked, read.dropped), (1, 14));
         assert_eq!(read.received[&FrameKind::Close], Traffic { frames: 2, bytes: 22 });
         assert_eq!(read.received[&FrameKind::Data], Traffic::default());
         assert_eq!(read.sent[&FrameKind::Close], Traffic::default());

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use mute_core::scheduler::Lane;
 use quinn::{
     AsyncUdpSocket, ClientConfig, Endpoint, EndpointConfig, IdleTimeout, Runtime as _, ServerConfig, TransportConfig,
     VarInt,
@@ -14,7 +15,7 @@ use quinn::{
 };
 use quinn_proto::HashedConnectionIdGenerator;
 
-use super::{NodeKey, NodeSecret, lane::LANES, tls};
+use super::{NodeKey, NodeSecret, tls};
 
 /// How often a silent link says that it lives.
 pub const KEEP_ALIVE: Duration = Duration::from_millis(500);
@@ -30,9 +31,18 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// The same for the link as a whole: two stalled streams stall it. Bounds what a neighbour can make us hold.
 const LINK_WINDOW_BYTES: u32 = 8 << 20;
 
-/// What QUIC may hold of ours, unsent or unacknowledged, at the start; [`send_window`] follows the path from there.
-/// Small, so that what waits, waits in our queue, where it can be ordered, marked and dropped.
-const SEND_WINDOW_BYTES: u64 = 1 << 20;
+/// What QUIC may hold of ours before it has a connection's congestion window; [`ahead`] follows that from there.
+const SEND_WINDOW_BYTES: u64 = 64 << 10;
+
+/// What QUIC may hold of ours that it cannot send yet, at least: two of the largest packets, so that there is something to send when an
+/// acknowledgement comes. At 10 Mbit/s that is 26 ms.
+const MIN_AHEAD_BYTES: u64 = 32 << 10;
+
+/// The same where the path is fast: what it takes in half of the scheduler's target, for tasks wait for a processor that long.
+const AHEAD: Duration = Duration::from_millis(5);
+
+/// The same at most.
+const MAX_AHEAD_BYTES: u64 = 1 << 20;
 
 /// How large a socket buffer we ask for: what arrives in 20 ms at 200 MB/s. The system may grant less.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
@@ -63,11 +73,17 @@ pub enum BindError {
     Tls(rustls::Error),
 }
 
-/// The send window for a path with this congestion window: a quarter more, so that the link is never short of data, and
-/// no more, so that the rest waits in our queue.
-pub(super) fn send_window(congestion_window: u64) -> u64 {
-    let quarter_more = congestion_window.saturating_add(congestion_window / 4);
-    quarter_more.clamp(256 << 10, u64::from(LINK_WINDOW_BYTES))
+/// What QUIC may hold of ours that it cannot send yet, on a path with this congestion window and round trip: as little as keeps it busy, so that the rest waits
+/// in our scheduler, where it can be ordered, marked and dropped.
+pub(super) fn ahead(congestion_window: u64, round_trip: Duration) -> u64 {
+    let round_trip_us = (round_trip.as_micros() as u64).max(1);
+    let bytes = congestion_window.saturating_mul(AHEAD.as_micros() as u64) / round_trip_us;
+    bytes.clamp(MIN_AHEAD_BYTES, MAX_AHEAD_BYTES)
+}
+
+/// What QUIC may hold of ours in all, unsent or unacknowledged.
+pub(super) fn send_window(congestion_window: u64, ahead: u64) -> u64 {
+    congestion_window.saturating_add(ahead).min(u64::from(LINK_WINDOW_BYTES))
 }
 
 /// What QUIC does on every link.
@@ -75,7 +91,7 @@ fn transport() -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
     let lost_after = u32::try_from(LOST_AFTER.as_millis()).unwrap_or(u32::MAX);
     config
-        .max_concurrent_uni_streams(VarInt::from_u32(u32::from(LANES)))
+        .max_concurrent_uni_streams(VarInt::from_u32(u32::from(Lane::COUNT)))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
@@ -207,8 +223,13 @@ mod tests {
 
     #[test]
     fn the_send_window_follows_the_path_within_bounds() {
-        assert_eq!(send_window(0), 256 << 10);
-        assert_eq!(send_window(1 << 20), (1 << 20) + (256 << 10));
-        assert_eq!(send_window(u64::MAX), 8 << 20);
+        let window = |congestion_window, round_trip| {
+            send_window(congestion_window, ahead(congestion_window, Duration::from_micros(round_trip)))
+        };
+        assert_eq!(window(12_000, 100_000), 12_000 + (32 << 10));
+        assert_eq!(window(4_000_000, 100_000), 4_200_000);
+        assert_eq!(window(100_000, 1_000), 600_000);
+        assert_eq!(window(1 << 20, 0), 2 << 20);
+        assert_eq!(window(u64::MAX, 1), 8 << 20);
     }
 }

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use mute_core::{
     NetworkId,
+    scheduler::Lane,
     wire::{Decoded, Hello, LENGTH_PREFIX, LinkMessage, MAX_HELLO, VERSION, Violation, decode_frame},
 };
 use quinn::{Connection, ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
 
-use super::{CloseCode, lane::Lane};
+use super::{CloseCode, lane::priority};
 
 /// Why the first messages did not come to pass.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl From<Violation> for HelloError {
 pub(super) async fn say(connection: &Connection, network: NetworkId) -> Result<SendStream, HelloError> {
     let mut stream = connection.open_uni().await.map_err(HelloError::Lost)?;
     // Fails only if the stream is closed already, which the write below tells.
-    let _ = stream.set_priority(Lane::CONTROL.priority());
+    let _ = stream.set_priority(priority(Lane::CONTROL));
     stream.write_all(&[Lane::CONTROL.number()]).await?;
     stream.write_chunk(LinkMessage::Hello(Hello::new(network)).encode()).await?;
     Ok(stream)

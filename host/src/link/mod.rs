@@ -1,8 +1,8 @@
 //! Links: QUIC to each neighbour, mutually authenticated by raw Ed25519 keys, with a post-quantum key exchange.
 //!
 //! A link is a QUIC connection on which both sides have said Hello. Each side opens [a stream for each class of
-//! frame](lane); what waits for the neighbour waits in [a queue of ours](queue), bounded in bytes, and goes out by one
-//! task; each incoming stream is read by a task of its own, which checks signatures, so that nothing unverified leaves
+//! frame](mute_core::scheduler::Lane); what waits for the neighbour waits in [a scheduler](mute_core::Scheduler), which decides what goes
+//! next, and goes out by one task, [little of it ahead of time](send); each incoming stream is read by a task of its own, which checks signatures, so that nothing unverified leaves
 //! this module. What is read goes to the node in batches, over a bounded channel.
 
 mod budget;
@@ -12,7 +12,6 @@ mod endpoint;
 mod hello;
 mod key;
 mod lane;
-mod queue;
 mod receive;
 mod send;
 mod task;

@@ -11,12 +11,13 @@ use std::{
 use bytes::Bytes;
 use mute_core::{
     LinkId, NetworkId,
+    scheduler::Lane,
     wire::{Decoded, Frame, FrameReader, Unverified, Verified, Violation, decode_frame},
 };
 use quinn::{ReadError, ReadExactError, RecvStream};
 use tokio::sync::mpsc;
 
-use super::{CloseCode, FromLink, LinkEnd, budget::TokenBucket, lane::Lane, task::Shared};
+use super::{CloseCode, FromLink, LinkEnd, budget::TokenBucket, task::Shared};
 
 /// Chunks that are taken from QUIC at once: each is at most what one UDP packet carried, so a batch for the node is at
 /// most some 90 KB.

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -11,20 +11,14 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use mute_core::{
-    LinkId, NetworkId,
+    LinkId, NetworkId, Scheduler, SchedulerConfig,
+    scheduler::{Ingress, Lane},
     wire::{Frame, Verified, Violation},
 };
 use quinn::{Connection, ConnectionError};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{
-    CloseCode, Established, LinkCounters,
-    counters::Counters,
-    lane::Lane,
-    meaning,
-    queue::{QueueLimits, SendQueue, Verdict},
-    receive, send,
-};
+use super::{CloseCode, Established, LinkCounters, counters::Counters, meaning, receive, send};
 
 /// What links tell the node.
 #[derive(Debug)]
@@ -82,10 +76,11 @@ impl From<Violation> for LinkEnd {
 }
 
 /// What a link's tasks and the node have in common.
-#[derive(Default)]
 pub(super) struct Shared {
     /// What waits for the neighbour. Held for moments, never over an await.
-    queue: Mutex<SendQueue<Verified>>,
+    scheduler: Mutex<Scheduler<Verified>>,
+    /// Where the scheduler's clock starts.
+    born: Instant,
     /// The task that writes.
     pub(super) writer: AtomicWaker,
     /// Whether the link is to end when the control lane is empty.
@@ -93,16 +88,25 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
 }
 
-impl Default for SendQueue<Verified> {
-    fn default() -> Self {
-        Self::new(QueueLimits::default())
-    }
-}
-
 impl Shared {
-    /// The queue. (A panic while it was held has left it whole: each of its methods leaves it so at every step.)
-    pub(super) fn queue(&self) -> std::sync::MutexGuard<'_, SendQueue<Verified>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new() -> Self {
+        Self {
+            scheduler: Mutex::new(Scheduler::new(SchedulerConfig::default())),
+            born: Instant::now(),
+            writer: AtomicWaker::new(),
+            closing: AtomicBool::new(false),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The scheduler. (A panic while it was held is no reason to stop: each of its methods leaves it whole at every step.)
+    pub(super) fn scheduler(&self) -> MutexGuard<'_, Scheduler<Verified>> {
+        self.scheduler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time for the scheduler.
+    pub(super) fn now(&self) -> mute_core::Instant {
+        mute_core::Instant::from_origin(self.born.elapsed())
     }
 }
 
@@ -114,30 +118,22 @@ pub(crate) struct LinkHandle {
 
 impl LinkHandle {
     /// Queues what the router wants sent, and wakes the writer once. Returns how full the queue is, 0 to 3.
-    pub(crate) fn queue(&self, frames: &mut Vec<Frame<Verified>>) -> u8 {
-        let now = Instant::now();
-        let mut queue = self.shared.queue();
-        for frame in frames.drain(..) {
-            let bytes = frame.encoded_len();
-            match queue.push(frame, bytes, now) {
-                Verdict::Queued => {}
-                Verdict::Marked => {
-                    self.shared.counters.marked.fetch_add(1, Ordering::Relaxed);
-                }
-                Verdict::Dropped => {
-                    self.shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+    pub(crate) fn queue(&self, frames: &mut Vec<(Ingress, Frame<Verified>)>) -> u8 {
+        let now = self.shared.now();
+        let mut scheduler = self.shared.scheduler();
+        for (ingress, frame) in frames.drain(..) {
+            // What is not taken the scheduler counts.
+            scheduler.push(ingress, frame, now);
         }
-        let level = queue.level();
-        drop(queue);
+        let level = scheduler.level();
+        drop(scheduler);
         self.shared.writer.wake();
         level
     }
 
     /// How full the queue is, 0 to 3.
     pub(crate) fn level(&self) -> u8 {
-        self.shared.queue().level()
+        self.shared.scheduler().level()
     }
 
     /// Ends the link at once.
@@ -152,12 +148,12 @@ impl LinkHandle {
     }
 
     pub(crate) fn counters(&self) -> LinkCounters {
-        self.shared.counters.read()
+        self.shared.counters.read(self.shared.scheduler().counters())
     }
 
     /// What waits for the neighbour, in bytes.
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.shared.queue().bytes()
+        self.shared.scheduler().bytes()
     }
 
     /// The neighbour's IP address and port.
@@ -178,7 +174,7 @@ pub(crate) fn spawn(
     network: NetworkId,
     node: mpsc::Sender<FromLink>,
 ) -> LinkHandle {
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::new());
     let connection = established.connection.clone();
     let handle = LinkHandle { connection: connection.clone(), shared: Arc::clone(&shared) };
     tokio::spawn(async move {

@@ -1,16 +1,19 @@
 //! A link at work against a neighbour whose streams the test reads, or does not read.
 
-use std::{collections::BTreeMap, time::Duration};
+mod slow;
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use mute_core::{Ecn, Label, LinkId, NetworkId, wire::Frame};
+use mute_core::{
+    Ecn, Hop, Label, LinkId, NetworkId,
+    scheduler::{Ingress, Lane},
+    wire::{Frame, Verified},
+};
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::mpsc;
 
-use super::{
-    Bound, FromLink, LinkEnd, LinkHandle, NodeSecret, SERVER_NAME, accept, bind, client_config, hello, lane::Lane,
-    spawn,
-};
+use super::{Bound, FromLink, LinkEnd, LinkHandle, NodeSecret, SERVER_NAME, accept, bind, client_config, hello, spawn};
 
 const NETWORK: NetworkId = NetworkId([7; 16]);
 
@@ -29,12 +32,18 @@ struct Pair {
 }
 
 async fn pair() -> Pair {
+    pair_over(async |address| address).await
+}
+
+/// A pair whose other side dials what `path` makes of the link's address.
+async fn pair_over(path: impl AsyncFnOnce(SocketAddr) -> SocketAddr) -> Pair {
     let secrets = [1, 2].map(|n| NodeSecret::from_seed(&[n; 32]));
     let sockets = [0, 1].map(|n| bind(&secrets[n], ([127, 0, 0, 1], 0).into()).expect("a socket"));
     let (to_node, mut inbox) = mpsc::channel(8);
     tokio::spawn(accept(sockets[0].endpoint.clone(), NETWORK, to_node.clone()));
     let config = client_config(&secrets[1], secrets[0].key()).expect("a configuration");
     let address = sockets[0].endpoint.local_addr().expect("an address");
+    let address = path(address).await;
     let dialling = sockets[1].endpoint.connect_with(config, address, SERVER_NAME).expect("an attempt");
     let peer = dialling.await.expect("a connection");
     let control = hello::say(&peer, NETWORK).await.expect("a hello");
@@ -52,7 +61,11 @@ async fn pair() -> Pair {
     Pair { link, inbox, peer, lanes, _control: control, _sockets: sockets }
 }
 
-fn data(label: u64, length: usize) -> Frame<mute_core::wire::Verified> {
+fn from(link: u64, frame: Frame<Verified>) -> (Ingress, Frame<Verified>) {
+    (Hop::Link(LinkId(link)).into(), frame)
+}
+
+fn data(label: u64, length: usize) -> Frame<Verified> {
     Frame::Data { label: Label(label), ecn: Ecn::Capable0, body: Bytes::from(vec![0x5a; length]) }
 }
 
@@ -75,14 +88,15 @@ async fn a_stream_that_is_not_read_holds_up_no_other() {
     let mut level = 0;
     let stuffing = async {
         while level < 3 {
-            level = pair.link.queue(&mut (0..20).map(|_| data(0, 15_000)).collect());
+            level = pair.link.queue(&mut (0..20).map(|_| from(2, data(0, 15_000))).collect());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     tokio::time::timeout(PATIENCE, stuffing).await.expect("it fills");
     for round in 0..50 {
-        let mut frames = vec![data(2, 15_000), data(9, 64), Frame::Close { label: Label(round) }];
-        pair.link.queue(&mut frames);
+        let control = Frame::Close { label: Label(1_000 + round) };
+        // Each line of chat comes by another neighbour: one alone would send so many that it is bulk.
+        pair.link.queue(&mut vec![from(2, data(2, 15_000)), from(3 + round, data(9, 64)), from(2, control)]);
         for (lane, length) in [(Lane::CONTROL, 9), (Lane::INTERACTIVE, 10 + 64), (Lane::of_bulk(Label(2)), 10 + 15_000)]
         {
             let stream = pair.lanes.get_mut(&lane.number()).expect("each lane has a stream");
@@ -99,7 +113,10 @@ async fn a_stream_that_is_not_read_holds_up_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_leaves_says_the_last_of_the_control_lane_first() {
     let mut pair = pair().await;
-    pair.link.queue(&mut (0..1000).map(|n| Frame::Close { label: Label(n) }).collect());
+    // Behind more Data than QUIC takes.
+    pair.link.queue(&mut (0..200).map(|_| from(3, data(5_000, 15_000))).collect());
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    pair.link.queue(&mut (0..1000).map(|n| from(2, Frame::Close { label: Label(n) })).collect());
     pair.link.finish();
     let control = pair.lanes.get_mut(&Lane::CONTROL.number()).expect("a control stream");
     for n in 0..1000_u64 {

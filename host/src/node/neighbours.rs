@@ -181,6 +181,11 @@ impl Neighbours {
         }
     }
 
+    /// Whether this node was not told of this neighbour.
+    pub(super) fn is_stranger(&self, key: NodeKey) -> bool {
+        !self.table.get(&key).is_some_and(|neighbour| neighbour.peer.is_some() || neighbour.welcome)
+    }
+
     /// A link with this neighbour has come up.
     pub(super) fn up(&mut self, key: NodeKey, link: LinkId, dialled: bool, now: Instant) {
         self.entry(key, now).enter(State::Up { link, dialled }, now);

@@ -8,7 +8,8 @@ use std::{
 };
 
 use mute_core::{
-    Event, Input, LinkId, NetworkId, Now, Output, PortId, Router, RouterConfig,
+    Event, Hop, Input, LinkId, NetworkId, Now, Output, PortId, Router, RouterConfig,
+    scheduler::{Ingress, Standing},
     wire::{Frame, Verified},
 };
 use quinn::Endpoint;
@@ -49,8 +50,10 @@ struct Link {
     handle: LinkHandle,
     key: NodeKey,
     initiator: bool,
+    /// Nobody has named it to this node: all such share at most half of a link.
+    stranger: bool,
     /// What the router wants sent and is not queued yet.
-    pending: Vec<Frame<Verified>>,
+    pending: Vec<(Ingress, Frame<Verified>)>,
     /// How full its queue was when the router last heard of it.
     level: u8,
 }
@@ -215,9 +218,10 @@ impl Node {
     fn hand_out(&mut self) {
         while let Some(output) = self.router.poll() {
             match output {
-                Output::Send { link, frame, .. } => {
+                Output::Send { link, ingress, frame } => {
+                    let ingress = self.ingress(ingress);
                     if let Some(link) = self.links.get_mut(&link) {
-                        link.pending.push(frame);
+                        link.pending.push((ingress, frame));
                     }
                 }
                 Output::Event { port, event } => self.event(port, event),
@@ -226,6 +230,15 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// How what comes from a hop is treated in queues.
+    fn ingress(&self, hop: Hop) -> Ingress {
+        let stranger = match hop {
+            Hop::Link(link) => self.links.get(&link).is_some_and(|link| link.stranger),
+            Hop::Port(_) => false,
+        };
+        Ingress { hop, standing: Standing { stranger, ..Standing::default() } }
     }
 
     /// Puts what the router wants sent into the queues: each is locked, and its writer woken, once.
@@ -307,7 +320,8 @@ impl Node {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         let handle = link::spawn(id, established, self.network, self.to_node.clone());
-        self.links.insert(id, Link { handle, key, initiator, pending: Vec::new(), level: 0 });
+        let stranger = self.neighbours.is_stranger(key);
+        self.links.insert(id, Link { handle, key, initiator, stranger, pending: Vec::new(), level: 0 });
         self.neighbours.up(key, id, initiator, at);
         let neighbour = self.key.neighbour_id(key);
         self.handle(Input::LinkUp { link: id, neighbour, initiator }, now(self.started));

@@ -39,9 +39,10 @@ const fn data_index(lane: Lane) -> usize {
     if lane.index() < Lane::FIRST_BULK { 0 } else { lane.index() + 1 - Lane::FIRST_BULK }
 }
 
-/// An ingress.
-pub(super) struct Ingress<S> {
+/// What waits from an ingress.
+pub(super) struct Waits<S> {
     pub(super) source: Source,
+    /// Its weight is from 1 to `MAX_WEIGHT`.
     pub(super) standing: Standing,
     /// When something came last, in microseconds.
     pub(super) last_us: u64,
@@ -50,9 +51,16 @@ pub(super) struct Ingress<S> {
     pub(super) data: Data<S>,
 }
 
-impl<S> Ingress<S> {
-    pub(super) fn new(source: Source, standing: Standing) -> Self {
-        Self { source, standing, last_us: 0, control: Fifo::default(), floods: Fifo::default(), data: Data::default() }
+impl<S> Waits<S> {
+    pub(super) fn new(source: Source) -> Self {
+        Self {
+            source,
+            standing: Standing::default(),
+            last_us: 0,
+            control: Fifo::default(),
+            floods: Fifo::default(),
+            data: Data::default(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -93,6 +101,8 @@ pub(super) struct Link<'a> {
     pub(super) rate: &'a DrainRate,
     /// How many ingresses share the link now.
     pub(super) sharing: u64,
+    /// An ingress with more bytes than this is about to be full.
+    pub(super) crowded: usize,
 }
 
 impl<S> Data<S> {
@@ -171,13 +181,15 @@ impl<S> Data<S> {
                 interval: (INTERVAL.as_micros() as u64).max(2 * target),
                 is_short: self.bytes as u64 <= largest,
             };
+            let is_crowded = self.bytes > link.crowded;
             match (self.codel.judge(seen), *ecn) {
-                (Judgement::Send, _) => {}
+                (Judgement::Send, Ecn::NotCapable) => {}
+                (Judgement::Send, _) if !is_crowded => {}
                 (Judgement::Slow, Ecn::NotCapable) => {
                     counters.congested += 1;
                     continue;
                 }
-                (Judgement::Slow, _) => {
+                (Judgement::Send | Judgement::Slow, _) => {
                     counters.marked += 1;
                     *ecn = Ecn::Experienced;
                 }
@@ -208,8 +220,9 @@ impl<S> Data<S> {
         let [interactive, bulk @ ..] = &self.lanes;
         let first = interactive.head().filter(|_| lanes.has(Lane::INTERACTIVE));
         let mut oldest: Option<(u64, usize)> = None;
-        for (index, head) in (1..).zip(bulk).filter_map(|(index, lane)| Some((index, lane.head()?))) {
-            if lanes.has(data_lane(index))
+        for (index, lane) in (1..).zip(bulk) {
+            if let Some(head) = lane.head()
+                && lanes.has(data_lane(index))
                 && oldest.is_none_or(|(number, _)| head.number < number)
                 && !self.is_behind_interactive(head, lanes)
             {

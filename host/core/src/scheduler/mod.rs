@@ -5,7 +5,8 @@
 //! - Data takes turns by **ingress**, the neighbour that it comes from, by deficit round robin: whoever fills the link gets what the others leave, and
 //!   a hog with a hundred trails counts as one. All identities of this node together are one ingress without privilege. So the share that each node decides
 //!   holds for the whole way: what a bystander three hops away gets is not decided by how much others ask for.
-//! - [`Standing`] sets an ingress's weight; strangers together get at most half while others wait.
+//! - An [`Ingress`] may weigh more than one ([`Standing`]), and strangers together get at most half while a friend waits. This node itself is a friend beside friends and a
+//!   stranger beside strangers: what it sends must not be told from what it relays by the share that it gets.
 //! - Within an ingress the oldest packet goes first, so that the share which was decided upstream survives. Trails that send little may go ahead of others, as
 //!   FQ-CoDel's new flows do, for an eighth of the ingress's bytes: that bounds what minted labels gain.
 //! - A trail's packets are never reordered. A Close goes behind what waits of its trail; a Keep or Trail may overtake Data.
@@ -15,7 +16,7 @@
 //! # How long it gets
 //! - Data: [`limits::MAX_INGRESS_BYTES`] from each ingress, [`limits::MAX_BYTES`] in all; when full the oldest packet of the ingress that holds most (by its
 //!   weight) gives way, so that a hog pays. CoDel runs in each ingress with a target of 10 ms or, on slow links, the time of two of the largest packets; it
-//!   marks where the ends understand that, else it drops. After a second (or eight targets) Data is dropped in any case.
+//!   marks where the ends understand that, else it drops. An ingress that is half full marks all, for a fast sender would fill the rest before CoDel's interval is over. After a second (or eight targets) Data is dropped in any case.
 //! - Control kinds and floods have byte budgets of their own, for each ingress and in all, and are neither marked nor dropped for being late.
 //!
 //! # Sources
@@ -36,7 +37,6 @@ mod trails;
 pub use lane::{Lane, Lanes};
 
 use crate::{Hop, Instant, wire::Frame};
-use ingress::source;
 use limits::{MAX_BYTES, MAX_INGRESS_BYTES, QUANTUM, TARGET};
 use rate::DrainRate;
 use state::State;
@@ -56,26 +56,26 @@ impl Default for SchedulerConfig {
     }
 }
 
-/// How an ingress stands with this node: what the choice of neighbours decides.
+/// What an ingress is to this node: what the choice of neighbours decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Its share beside others, 1 to 16; others are taken for the nearest of these.
     pub weight: u8,
-    /// It was not invited. All strangers together get at most half while others wait.
+    /// Nobody has invited it.
     pub stranger: bool,
 }
 
 impl Default for Standing {
-    /// A friend of weight 1, as this node itself is.
+    /// A friend of weight 1.
     fn default() -> Self {
         Self { weight: 1, stranger: false }
     }
 }
 
-/// Where a frame comes from, and how that stands.
+/// Where a frame comes from, and what that is to this node. A [`Hop`] alone is a friend of weight 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ingress {
-    /// The neighbour or port.
+    /// The neighbour or port. All ports count as one.
     pub hop: Hop,
     /// Its standing now; the latest counts.
     pub standing: Standing,
@@ -137,11 +137,10 @@ impl<S> Scheduler<S> {
         Self { config, rate: DrainRate::default(), counters: SchedulerCounters::default(), state: None }
     }
 
-    /// Takes a frame that came from `ingress`: a [`Hop`], or one with its [`Standing`].
+    /// Takes a frame that came from `ingress`: a [`Hop`], or an [`Ingress`].
     pub fn push(&mut self, ingress: impl Into<Ingress>, frame: Frame<S>, now: Instant) -> Verdict {
-        let Ingress { hop, standing } = ingress.into();
         let state = self.state.get_or_insert_default();
-        let verdict = state.push(source(hop), standing, frame, micros(now), &self.config, &mut self.counters);
+        let verdict = state.push(ingress.into(), frame, micros(now), &self.config, &mut self.counters);
         if verdict == Verdict::Dropped {
             self.counters.refused += 1;
         }
@@ -158,7 +157,7 @@ impl<S> Scheduler<S> {
         let state = self.state.as_deref_mut()?;
         let now_us = micros(now);
         self.rate.look(now_us);
-        let taken = state.pop(lanes, now_us, &self.rate, &mut self.counters);
+        let taken = state.pop(lanes, now_us, &self.rate, &self.config, &mut self.counters);
         if let Some((_, waiting)) = &taken {
             self.rate.taken(waiting.charge);
         }

@@ -1,9 +1,9 @@
 //! The queues of a scheduler that is not empty.
 
 use super::{
-    SchedulerConfig, SchedulerCounters, Standing, Verdict,
+    Ingress, SchedulerConfig, SchedulerCounters, Standing, Verdict,
     fifo::Waiting,
-    ingress::{Ingress, Link, Source},
+    ingress::{Link, Source, Waits, source},
     lane::{Lane, Lanes},
     limits::{
         CONTROL_BURST, CONTROL_BYTES, CONTROL_INGRESS_BYTES, CONTROL_SHARE, FLOOD_BURST, FLOOD_BYTES,
@@ -20,7 +20,7 @@ const MAX_WEIGHT: u8 = 16;
 
 /// The queues, and whose turn it is in each class.
 pub(super) struct State<S> {
-    ingresses: Vec<Ingress<S>>,
+    ingresses: Vec<Waits<S>>,
     control: Ring,
     floods: Ring,
     data: Ring,
@@ -61,14 +61,13 @@ impl<S> State<S> {
 
     pub(super) fn push(
         &mut self,
-        source: Source,
-        standing: Standing,
+        ingress: Ingress,
         frame: Frame<S>,
         now_us: u64,
         config: &SchedulerConfig,
         counters: &mut SchedulerCounters,
     ) -> Verdict {
-        let Some(place) = self.place(source, standing, now_us) else {
+        let Some(place) = self.place(ingress, now_us) else {
             return Verdict::Dropped;
         };
         self.number += 1;
@@ -105,6 +104,7 @@ impl<S> State<S> {
         lanes: Lanes,
         now_us: u64,
         rate: &DrainRate,
+        config: &SchedulerConfig,
         counters: &mut SchedulerCounters,
     ) -> Option<(Lane, Waiting<S>)> {
         let control_waits = self.control_bytes > 0 && lanes.has(Lane::CONTROL);
@@ -116,7 +116,7 @@ impl<S> State<S> {
             return self.pop_flood();
         }
         if self.data_bytes > 0
-            && let Some(taken) = self.pop_data(lanes, now_us, rate, counters)
+            && let Some(taken) = self.pop_data(lanes, now_us, rate, config, counters)
         {
             return Some(taken);
         }
@@ -169,13 +169,15 @@ impl<S> State<S> {
         lanes: Lanes,
         now_us: u64,
         rate: &DrainRate,
+        config: &SchedulerConfig,
         counters: &mut SchedulerCounters,
     ) -> Option<(Lane, Waiting<S>)> {
+        let crowded = config.max_ingress_bytes / 2;
         loop {
             let ingresses = &self.ingresses;
             let has = |place| ingresses.get(usize::from(place)).map_or(Has::Nothing, |i| i.data.has(lanes));
             let place = self.data.next(|ring, place| quantum(ingresses, ring, place), has)?;
-            let link = Link { now_us, rate, sharing: self.data.len() as u64 };
+            let link = Link { now_us, rate, sharing: self.data.len() as u64, crowded };
             let data = &mut self.ingresses[usize::from(place)].data;
             let before = data.bytes();
             let taken = data.pop(lanes, &link, counters);
@@ -284,31 +286,32 @@ impl<S> State<S> {
     }
 
     /// The place of an ingress, a new one if need be.
-    fn place(&mut self, source: Source, standing: Standing, now_us: u64) -> Option<u8> {
-        let at = match self.ingresses.iter().position(|ingress| ingress.source == source) {
+    fn place(&mut self, Ingress { hop, standing }: Ingress, now_us: u64) -> Option<u8> {
+        let source = source(hop);
+        let at = match self.ingresses.iter().position(|waits| waits.source == source) {
             Some(at) => at,
-            None => self.new_place(source, standing, now_us)?,
+            None => self.new_place(source, now_us)?,
         };
-        let ingress = self.ingresses.get_mut(at)?;
-        ingress.last_us = now_us;
-        ingress.standing = standing;
+        let waits = self.ingresses.get_mut(at)?;
+        waits.last_us = now_us;
+        waits.standing = Standing { weight: standing.weight.clamp(1, MAX_WEIGHT), ..standing };
         // Less than MAX_INGRESSES.
         u8::try_from(at).ok()
     }
 
     /// A place for a new ingress: of one that has been silent, at the end, or (when there is no end any more) of any that is empty.
-    fn new_place(&mut self, source: Source, standing: Standing, now_us: u64) -> Option<usize> {
+    fn new_place(&mut self, source: Source, now_us: u64) -> Option<usize> {
         let memory = INGRESS_MEMORY.as_micros() as u64;
-        let is_old = |ingress: &Ingress<S>| ingress.is_empty() && now_us.saturating_sub(ingress.last_us) >= memory;
+        let is_old = |ingress: &Waits<S>| ingress.is_empty() && now_us.saturating_sub(ingress.last_us) >= memory;
         let mut free = self.ingresses.iter().position(is_old);
         if free.is_none() && self.ingresses.len() >= MAX_INGRESSES {
-            free = Some(self.ingresses.iter().position(Ingress::is_empty)?);
+            free = Some(self.ingresses.iter().position(Waits::is_empty)?);
         }
         let Some(at) = free else {
-            self.ingresses.push(Ingress::new(source, standing));
+            self.ingresses.push(Waits::new(source));
             return Some(self.ingresses.len() - 1);
         };
-        self.ingresses[at] = Ingress::new(source, standing);
+        self.ingresses[at] = Waits::new(source);
         for ring in [&mut self.control, &mut self.floods, &mut self.data] {
             // Less than MAX_INGRESSES.
             ring.forget(at as u8);
@@ -321,21 +324,27 @@ const fn has_any(any: bool) -> Has {
     if any { Has::Now } else { Has::Nothing }
 }
 
-/// What an ingress may send in a round: by its weight, and for strangers so that all of them together get no more than the others.
-fn quantum<S>(ingresses: &[Ingress<S>], ring: &Ring, place: u8) -> u32 {
-    let standing = |place: u8| ingresses.get(usize::from(place)).map_or_else(Standing::default, |i| i.standing);
-    let weight = |standing: Standing| u32::from(standing.weight.clamp(1, MAX_WEIGHT));
-    let own = standing(place);
-    let full = QUANTUM * weight(own);
-    if !own.stranger {
+/// What an ingress may send in a round: by its weight, and for strangers so that all of them together get no more than the others do, if a friend is among these.
+fn quantum<S>(ingresses: &[Waits<S>], ring: &Ring, place: u8) -> u32 {
+    let Some(own) = ingresses.get(usize::from(place)) else {
+        return QUANTUM;
+    };
+    let full = QUANTUM * u32::from(own.standing.weight);
+    if !own.standing.stranger {
         return full;
     }
-    let (mut friends, mut strangers) = (0, 0);
-    for other in ring.listed().map(standing) {
-        *(if other.stranger { &mut strangers } else { &mut friends }) += weight(other);
+    let (mut strangers, mut others, mut friend) = (0, 0, false);
+    for waits in ring.listed().filter_map(|place| ingresses.get(usize::from(place))) {
+        let weight = u32::from(waits.standing.weight);
+        if waits.standing.stranger {
+            strangers += weight;
+        } else {
+            others += weight;
+            friend |= waits.source.is_some();
+        }
     }
-    if friends == 0 || strangers <= friends {
+    if !friend || strangers <= others {
         return full;
     }
-    (full * friends / strangers).max(LEAST_QUANTUM)
+    (full * others / strangers).max(LEAST_QUANTUM)
 }

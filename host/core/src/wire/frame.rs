@@ -236,7 +236,7 @@ impl<S> Frame<S> {
 
     /// The bytes that this frame puts on a link, length prefix included.
     pub fn encoded_len(&self) -> usize {
-        LENGTH_PREFIX + self.header_len() + self.body().len()
+        LENGTH_PREFIX + self.header_len() + self.body_len()
     }
 
     /// What follows the header: the signed message or the sealed packet, never copied. Empty for Close.
@@ -285,6 +285,20 @@ impl<S> Frame<S> {
                 out.put_u8(ecn.bits());
             }
             Self::Close { label } => put_label(out, kind::CLOSE, *label),
+        }
+    }
+
+    /// The length of [`Self::body`].
+    fn body_len(&self) -> usize {
+        match self {
+            Self::Flood { message, .. } => message.bytes().len(),
+            Self::Seek { message, .. } => message.bytes().len(),
+            Self::Trail { message, .. } => message.bytes().len(),
+            Self::Keep { message, .. } => message.bytes().len(),
+            Self::Letter { message } => message.bytes().len(),
+            Self::Walk { message, .. } => message.bytes().len(),
+            Self::Data { body, .. } => body.len(),
+            Self::Close { .. } => 0,
         }
     }
 

@@ -1,6 +1,6 @@
 //! How long it gets: CoDel, marks, drops and the expiry.
 
-use mute_core::{Ecn, wire::Frame};
+use mute_core::{Ecn, scheduler::limits, wire::Frame};
 
 use crate::tools::{Run, link, ms, numbered, queue, us};
 
@@ -58,6 +58,22 @@ fn marks_are_what_goes_out() {
     }
     assert_eq!((marked, sent), (queue.counters().marked, 2_000));
     assert!(marked > 10);
+}
+
+#[test]
+fn half_full_marks_at_once() {
+    let mut queue = queue();
+    let mut marks = |count: usize, at: u64| {
+        for n in 0..count {
+            queue.push(link(1), numbered(2, 1 << 14, Ecn::Capable0, n as u64), us(at));
+        }
+        let before = queue.counters().marked;
+        while queue.pop(us(at + 1)).is_some() {}
+        queue.counters().marked - before
+    };
+    let half = limits::MAX_INGRESS_BYTES / 2 / (1 << 14);
+    assert_eq!(marks(half, 0), 0);
+    assert_eq!(marks(half + 10, 10), 9);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Who gets how much.
 
 use mute_core::{
-    Ecn, Hop,
+    Ecn,
     scheduler::{Ingress, Standing},
 };
 
@@ -122,7 +122,7 @@ fn pulses_gain_nothing() {
 
 #[test]
 fn weights_are_kept() {
-    let weighing = |hop: Hop, weight| Ingress { hop, standing: Standing { weight, stranger: false } };
+    let weighing = |hop, weight| Ingress { hop, standing: Standing { weight, stranger: false } };
     let mut sources: Vec<_> =
         [1, 2, 4].into_iter().map(|n| Source::new(weighing(link(n), n as u8), [2 * n], 1400, 2 * RATE)).collect();
     let run = run(&mut sources, 10);
@@ -135,7 +135,7 @@ fn weights_are_kept() {
 
 #[test]
 fn strangers_together_get_half_at_most_and_a_head_at_most() {
-    let stranger = |hop: Hop| Ingress { hop, standing: Standing { weight: 1, stranger: true } };
+    let stranger = |hop| Ingress { hop, standing: Standing { weight: 1, stranger: true } };
     for (strangers, friends) in [(1, 3), (6, 2), (15, 1)] {
         let mut sources: Vec<_> = (0..strangers).map(|n| Source::new(stranger(link(n)), [2 * n], 1400, RATE)).collect();
         sources.extend((100..100 + friends).map(|n| Source::new(link(n), [2 * n], 1400, RATE)));
@@ -149,8 +149,22 @@ fn strangers_together_get_half_at_most_and_a_head_at_most() {
 }
 
 #[test]
+fn this_node_is_a_stranger_beside_strangers() {
+    let stranger = |hop| Ingress { hop, standing: Standing { weight: 1, stranger: true } };
+    let mut sources: Vec<_> = (0..7).map(|n| Source::new(stranger(link(n)), [2 * n], 1400, RATE)).collect();
+    sources.push(Source::new(port(1), [100], 1400, RATE));
+    let alone = run(&mut sources, 10);
+    assert!(jain(sources.iter().map(|source| share(&alone, source))) >= 0.99, "{:?}", alone.sent);
+    sources.push(Source::new(link(9), [200], 1400, RATE));
+    sources.iter_mut().for_each(|source| source.next_us = 0);
+    let beside_a_friend = run(&mut sources, 10);
+    let [own, friend] = [7, 8].map(|n| share(&beside_a_friend, &sources[n]));
+    assert!(own.abs_diff(RATE * 10 / 4).max(friend.abs_diff(RATE * 10 / 4)) <= RATE / 10, "{own} {friend}");
+}
+
+#[test]
 fn strangers_alone_get_all() {
-    let stranger = |hop: Hop| Ingress { hop, standing: Standing { weight: 1, stranger: true } };
+    let stranger = |hop| Ingress { hop, standing: Standing { weight: 1, stranger: true } };
     let mut sources: Vec<_> = (0..4).map(|n| Source::new(stranger(link(n)), [2 * n], 1400, RATE)).collect();
     let run = run(&mut sources, 5);
     assert!(run.sent.values().sum::<u64>() >= RATE * 5 * 99 / 100);

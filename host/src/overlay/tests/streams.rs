@@ -19,6 +19,38 @@ async fn fifty_megabytes_cross_a_bad_network_whole() {
     assert_eq!(theirs.stats().bytes_received, 50_000_000);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn marks_on_the_way_slow_the_sender_down() {
+    let mut pair = Pair::new().await;
+    let (ours, theirs) = pair.connect().await;
+    let (here, mut there) = channel(&ours, &theirs).await;
+    let path = || ours.0.quinn.stats().path;
+    let Channel { mut writer, .. } = here;
+    let mut cross = async |bytes: usize| {
+        let sending = async {
+            let mut rest = content(bytes);
+            while !rest.is_empty() {
+                writer.write(rest.split_to(rest.len().min(64 << 10))).await.expect("it is open");
+            }
+        };
+        let receiving = async {
+            let mut read = 0;
+            while read < bytes {
+                read += there.reader.read(bytes - read).await.expect("it is open").expect("it goes on").len();
+            }
+        };
+        within(async { tokio::join!(sending, receiving) }).await;
+    };
+    cross(4_000_000).await;
+    let before = path();
+    pair.net.set_weather(Weather { marked: 1000, ..Weather::default() });
+    cross(4_000_000).await;
+    let after = path();
+    assert!(after.congestion_events > before.congestion_events, "{before:?} {after:?}");
+    assert_eq!(after.lost_packets, before.lost_packets, "nothing but marks tells of congestion");
+    assert!(after.cwnd < before.cwnd / 2, "{before:?} {after:?}");
+}
+
 #[tokio::test]
 async fn a_channel_is_heard_of_before_anything_is_written() {
     let mut pair = Pair::new().await;
