@@ -188,10 +188,11 @@ fn relays_see_neither_who_asks_nor_what_passes() {
         // What relays do read: the words of the search.
         assert_eq!(find(&view, &vec![("the words", b"moonstone".to_vec())]), ["the words"]);
         assert_eq!(find(&view, &needles), [""; 0]);
-        // Of the length of a sealed packet they learn its class.
+        // Of the length of a sealed packet they learn its class. (Whether any is of a middle one is up to the transfer's pace.)
         let packets = view.frames.iter().filter(|frame| frame.first() == Some(&kind::DATA));
         let lengths: BTreeSet<usize> = packets.map(|frame| frame.len() - DATA_HEADER).collect();
-        assert_eq!(lengths, BTreeSet::from(SIZE_CLASSES));
+        assert!(lengths.is_subset(&BTreeSet::from(SIZE_CLASSES)), "a length that is no class: {lengths:?}");
+        assert!([SIZE_CLASSES[0], SIZE_CLASSES[3]].iter().all(|class| lengths.contains(class)), "{lengths:?}");
     }
 }
 
