@@ -30,6 +30,9 @@
 //!
 //! # What is left
 //! - *The guess itself*: with the numbers of [`Profile::Balanced`] an answer's time is right three times in five.
+//! - *Other moments*: a flooded Seek's copies wait for their jitter at a relay but no jitter lies between an owner's answer and its copies; an owner
+//!   hears what is at its flood's end, a node behind a relay but seldom; and a silent trail ends at a time drawn by each node. A classifier over
+//!   two links to a node tells by each of them nearly always. They are to be closed.
 //! - *Throughput*: what a relay passes on is bounded by its upload to the next node, what an identity hears by this node's download only. Whoever
 //!   sends an address more than this node could upload, and sees it acknowledged, knows.
 //! - *Budgets*: an owner counts the Seeks that it answers for each neighbour, and behind a relay they would be counted together. Two neighbours that
