@@ -86,6 +86,34 @@ fn control_goes_first_for_half_at_most() {
 }
 
 #[test]
+fn no_class_starves_another() {
+    let mut queue = queue();
+    for window in 0..200_u64 {
+        let (mut sent, mut all) = ([0; 3], 0);
+        while all < 200_000 {
+            for n in 0..3 {
+                queue.push(link(1), numbered(2, 1400, Ecn::Capable0, n), ms(window * 100));
+                queue.push(link(2), flood(), ms(window * 100));
+                queue.push(link(3), close(n), ms(window * 100));
+            }
+            let frame = queue.pop(ms(window * 100)).expect("something waits");
+            let charge = frame.encoded_len().max(limits::LEAST_CHARGE);
+            let class = match frame {
+                Frame::Data { .. } => 0,
+                Frame::Flood { .. } => 1,
+                _ => 2,
+            };
+            all += charge;
+            sent[class] += charge;
+        }
+        // Half is control's, a tenth the floods', the rest Data's; in the first window what they may send ahead comes on top.
+        let [data, floods, control] = sent.map(|bytes| bytes as f64 / all as f64);
+        assert!(data >= 0.2 && floods >= 0.09 && control >= 0.45, "{sent:?} in window {window}");
+        assert!(window == 0 || data >= 0.37 && control <= 0.52, "{sent:?} in window {window}");
+    }
+}
+
+#[test]
 fn control_has_a_budget_of_its_own_and_is_never_late() {
     let mut queue = queue();
     while queue.counters().evicted == 0 {
