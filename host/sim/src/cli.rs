@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     record::Record,
     runner,
-    scenarios::{bench, loops, sanity},
+    scenarios::{attacks, bench, loops, sanity},
 };
 
 /// Networks of thousands of MUTE's routers on a virtual clock.
@@ -43,6 +43,8 @@ pub(crate) struct Run {
 /// What can be simulated.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// What adversaries try, and what the router lets them have.
+    Attacks(attacks::Attacks),
     /// How fast the engine is, and how large a node.
     Bench(bench::Bench),
     /// A ring of scent for an address that is gone falls silent.
@@ -61,6 +63,7 @@ impl Command {
     /// Runs the scenario once. `None`: it is not one.
     pub(crate) fn scenario(&self, seed: u64) -> Option<Record> {
         Some(match self {
+            Self::Attacks(attacks) => attacks.run(seed),
             Self::Bench(bench) => bench.run(seed),
             Self::Loops(loops) => loops.run(seed),
             Self::Sanity(sanity) => sanity.run(seed),

@@ -1,5 +1,6 @@
 //! The scenarios, a file each. A scenario is a struct of its command line's arguments, with `run(&self, seed) -> Record`.
 
+pub mod attacks;
 pub mod bench;
 pub mod loops;
 pub mod sanity;

@@ -1,0 +1,34 @@
+//! `attacks`: what adversaries try, and what the router lets them have. One file an attack.
+
+pub mod spoofing;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::Record;
+
+/// The arguments of `attacks`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub struct Attacks {
+    /// Which one.
+    #[command(subcommand)]
+    #[serde(flatten)]
+    pub attack: Attack,
+}
+
+/// The attacks.
+#[derive(Clone, Debug, Subcommand, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "attack")]
+pub enum Attack {
+    /// A neighbour forges and replays others' messages.
+    Spoofing(spoofing::Spoofing),
+}
+
+impl Attacks {
+    /// Runs it.
+    pub fn run(&self, seed: u64) -> Record {
+        match &self.attack {
+            Attack::Spoofing(spoofing) => spoofing.run(seed),
+        }
+    }
+}
