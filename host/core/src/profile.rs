@@ -17,10 +17,9 @@
 //!   measure the owner's one wait for that relay; at an owner they would measure two. (Measured, by the tests named in `tests/router/alike.rs`.)
 //! - *On the way in, for both ways*: nobody outside sees when an identity hands over what it sends, so only the sum of both ways shows; held on
 //!   the way in it is in order, and costs no memory where an identity sends much.
-//! - *Not at every relay*: what each relay adds to a Seek tells how many there are. That is why [`Shape::jitter`], which every onward copy of
-//!   a flooded message waits for, is a small part of the turnaround: with a jitter of mean *ν* the guess is right with
-//!   1 − ½e^(−r/μ) / (1 + ν/μ), so three times in four were it drawn from the same law. It hangs on the target (or topic) and the
-//!   neighbour that the copy goes to and not on the message: an owner's answers always take equally long, so a relay's must.
+//! - *Not at every relay*: what each relay adds to a flooded Seek tells how many there are, for packets on the trail that it lays wait for nothing on
+//!   their way. At an owner both take equally long; behind a relay the Seek takes longer by what the relay added, and the simulator's
+//!   attack on two worlds tells the two with certainty however small that is. So balanced networks have no [`Shape::jitter`]; experiments can.
 //!
 //! # Other ways to tell, and what is done
 //! Flooded messages for an identity of this node go on from here as from anywhere; directed Seeks and Letters follow the row, in which a port is
@@ -30,9 +29,6 @@
 //!
 //! # What is left
 //! - *The guess itself*: with the numbers of [`Profile::Balanced`] an answer's time is right three times in five.
-//! - *Other moments*: a flooded Seek's copies wait for their jitter at a relay but no jitter lies between an owner's answer and its copies; an owner
-//!   hears what is at its flood's end, a node behind a relay but seldom; and a silent trail ends at a time drawn by each node. A classifier over
-//!   two links to a node tells by each of them nearly always. They are to be closed.
 //! - *Throughput*: what a relay passes on is bounded by its upload to the next node, what an identity hears by this node's download only. Whoever
 //!   sends an address more than this node could upload, and sees it acknowledged, knows.
 //! - *Budgets*: an owner counts the Seeks that it answers for each neighbour, and behind a relay they would be counted together. Two neighbours that
@@ -77,7 +73,7 @@ pub enum ParseProfileError {
 pub struct Shape {
     /// The mean of what an identity adds to a question and its answer together.
     pub turnaround: Duration,
-    /// The mean of what each onward copy of a flooded message waits.
+    /// The mean of what each onward copy of a flooded message waits: none in any profile, for it tells (see above).
     pub jitter: Duration,
     /// The lengths that a sealed body may have, in bytes, the smallest first; none: any.
     pub sizes: &'static [usize],
@@ -91,6 +87,8 @@ pub struct Defences {
     /// Directed Seeks and Letters for an identity of this node follow the row, in which its port is an entry like any other. Without it
     /// they are always the identity's.
     pub follow_row: bool,
+    /// A flooded Seek whose flood ends follows scent from there.
+    pub follow_from_the_end: bool,
     /// What asks for an answer (Seeks, Floods, Letters) reaches an identity late.
     pub hold_questions: bool,
     /// What belongs to a trail (Data, Keeps, Closes) reaches an identity late.
@@ -110,6 +108,7 @@ impl Default for Defences {
         Self {
             pass_floods_on: true,
             follow_row: true,
+            follow_from_the_end: true,
             hold_questions: true,
             hold_packets: true,
             stable_holds: true,
@@ -137,12 +136,10 @@ impl Profile {
         match self {
             Self::Fast => Shape { turnaround: Duration::ZERO, jitter: Duration::ZERO, sizes: &[] },
             // An onward round trip over the internet takes some 50 ms, a quarter of the turnaround: the best guess is right three times
-            // in five. The jitter is a third of one such way, enough to change the order in which neighbours hear; it costs 2 % more.
-            Self::Balanced => Shape {
-                turnaround: Duration::from_millis(200),
-                jitter: Duration::from_millis(10),
-                sizes: &SIZE_CLASSES,
-            },
+            // in five.
+            Self::Balanced => {
+                Shape { turnaround: Duration::from_millis(200), jitter: Duration::ZERO, sizes: &SIZE_CLASSES }
+            }
         }
     }
 }

@@ -42,7 +42,7 @@ pub use check::{Checks, Deliveries, Expectation};
 pub use cli::main;
 pub use link::{HalfCounters, LinkParams, PACKET_OVERHEAD, PACKET_PAYLOAD, wire_bytes};
 pub use merge::{Merged, merge};
-pub use network::{Config, Configure, NETWORK, Network, Signatures, StandingOf, Stats, Tap};
+pub use network::{Config, Configure, NETWORK, Network, Reshape, Signatures, StandingOf, Stats, Tap};
 pub use queue::QueueKind;
 pub use random::{Random, derive, weibull_scale};
 pub use record::{Cell, Check, Figure, Record, Series, Table};

@@ -113,7 +113,7 @@ impl Router {
     /// Remembers what an end reports, and compares it with what passed here: what does not add up was lost between this node and that end.
     /// Whether the trail has proved bad now.
     fn take_report(&mut self, id: BindingId, from: Towards, report: KeepReport) -> bool {
-        let deadline = self.now.instant + self.between(KEEP_PATIENCE);
+        let deadline = self.now.instant + KEEP_PATIENCE;
         let passed = self.passed(id, from);
         let Some(binding) = self.bindings.get_mut(&id) else {
             return false;

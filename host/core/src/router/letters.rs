@@ -25,13 +25,15 @@ impl Router {
         if self.arrive(hop, message.id(), message.stamp(), message.author()) != Some(Arrival::First) {
             return;
         }
-        let (to, random) = (message.to(), self.random());
+        let to = message.to();
         let reader = self.reader_of(to);
         let own = reader.as_ref().map(|(port, _)| *port);
         // What one identity of a node writes to another has no way to take.
         let chosen = match own {
             Some(port) if matches!(hop, Hop::Port(_)) || !self.waits.defences.follow_row => Some(Hop::Port(port)),
-            _ => self.scent.choose(to, random, self.now.instant, |next| self.usable(next, hop, own)),
+            // The copies of a flood lay scent of who asked by many ways, of which some lead round: with choices by chance a letter of two hops
+            // would arrive less often than one of one.
+            _ => self.scent.strongest(to, self.now.instant, |next| self.usable(next, hop, own)),
         };
         match (chosen, reader) {
             (Some(Hop::Link(link)), _) => {

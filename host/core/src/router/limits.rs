@@ -201,8 +201,9 @@ pub const OVERLAP: Duration = Duration::from_secs(30);
 /// An end sends its next Keep after a time between these.
 pub const KEEP_INTERVAL: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(40)];
 
-/// A binding without a Keep of one of its ends is forgotten after a time between these.
-pub const KEEP_PATIENCE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(90)];
+/// A binding without a Keep of one of its ends is forgotten after this time, the same at all nodes and without a word: of times that each node
+/// drew the least would show, and how many there are of them.
+pub const KEEP_PATIENCE: Duration = Duration::from_secs(75);
 
 /// An end sends its first Keeps after a time between these: what is wrong with a trail shows in the first seconds.
 pub const EARLY_KEEP_INTERVAL: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(4)];
@@ -210,8 +211,8 @@ pub const EARLY_KEEP_INTERVAL: [Duration; 2] = [Duration::from_secs(2), Duration
 /// So many Keeps of an end come early, and so many where packets are missing: the first tells what there is to miss, the second that it is missed.
 pub const EARLY_KEEPS: [u32; 2] = [2, 4];
 
-/// A binding that never saw a Keep of one of its ends is forgotten after a time between these.
-pub const FIRST_KEEP_PATIENCE: [Duration; 2] = [Duration::from_secs(8), Duration::from_secs(10)];
+/// A binding that never saw a Keep of one of its ends is forgotten after this time, the same at all nodes and without a word as well.
+pub const FIRST_KEEP_PATIENCE: Duration = Duration::from_secs(9);
 
 /// When a trail ends and one of its ends has said nothing for so much longer than it may between two Keeps, something on the way to it swallows them.
 pub const OVERDUE: Duration = Duration::from_secs(3);

@@ -27,6 +27,10 @@ pub(super) struct SeekEntry {
     pub(super) answered: bool,
     /// Which of this node's connections it is for.
     pub(super) connection: Option<ConnectionId>,
+    /// Its target's port was told, once.
+    offered: bool,
+    /// It followed scent from here, once.
+    followed: bool,
     /// Where a directed one went on to, until its silence is judged.
     chosen: Option<Hop>,
     expires: Instant,
@@ -82,6 +86,8 @@ impl Router {
             hops: vec![hop],
             answered: false,
             connection,
+            offered: false,
+            followed: false,
             chosen: None,
             expires,
         };
@@ -102,6 +108,10 @@ impl Router {
     /// Sends a Seek along the scent of its target. One for an identity of this node goes where the row says as well, which may be a neighbour:
     /// then somebody else answers, or nobody.
     pub(super) fn direct_seek(&mut self, hop: Hop, message: Signed<Seek, Verified>) {
+        let id = message.id();
+        if self.seeks.get_mut(&id).is_some_and(|entry| core::mem::replace(&mut entry.followed, true)) {
+            return;
+        }
         let own = self.owners.get(&message.target()).copied();
         let random = self.random();
         let chosen = match own {
@@ -112,7 +122,6 @@ impl Router {
             self.counters.drops.no_scent += 1;
             return;
         };
-        let id = message.id();
         if let Some(entry) = self.seeks.get_mut(&id) {
             entry.chosen = chosen;
             let silence = SEEK_SILENCE + self.waits.shape.longest_turnaround();
@@ -127,7 +136,8 @@ impl Router {
         }
     }
 
-    /// Lets a local owner hear a flooded Seek and sends it on to everybody, as far as it goes: from its target as from anywhere.
+    /// Lets a local owner hear a flooded Seek and sends it on to everybody, as far as it goes: from its target as from anywhere. Where the flood
+    /// ends it follows scent: else whoever puts in a Seek at its end would learn from the answer that the owner is not far behind.
     pub(super) fn flood_seek(&mut self, hop: Hop, phase: Phase, message: Signed<Seek, Verified>) {
         let (id, stamp) = (message.id(), message.stamp());
         let Some(spread) = self.spread(hop, phase, id, stamp, &message.target().0) else {
@@ -150,6 +160,10 @@ impl Router {
             } else {
                 self.send_copy(link, hop, frame);
             }
+        }
+        let smells = || self.scent.has(message.target(), |next| self.usable(next, hop, own).is_some());
+        if matches!(phase, Phase::Ending | Phase::Tail(_)) && self.waits.defences.follow_from_the_end && smells() {
+            self.direct_seek(hop, message);
         }
     }
 
@@ -201,6 +215,9 @@ impl Router {
     fn offer_to_owner(&mut self, port: PortId, hop: Hop, message: &Signed<Seek, Verified>) {
         let now = self.now.instant;
         if !self.ports.get(&port).is_some_and(|port| port.listening) {
+            return;
+        }
+        if self.seeks.get_mut(&message.id()).is_some_and(|entry| core::mem::replace(&mut entry.offered, true)) {
             return;
         }
         self.counters.seeks.delivered += 1;

@@ -308,9 +308,9 @@ impl Router {
     }
 
     /// When the first Keep of an end has to be there: a link end needs Keeps; a port is at hand.
-    fn first_deadline(&mut self, side: &Side) -> Option<Instant> {
+    fn first_deadline(&self, side: &Side) -> Option<Instant> {
         match side {
-            Side::Link { .. } => Some(self.now.instant + self.between(FIRST_KEEP_PATIENCE)),
+            Side::Link { .. } => Some(self.now.instant + FIRST_KEEP_PATIENCE),
             Side::Port { .. } => None,
         }
     }
@@ -467,7 +467,8 @@ impl Router {
             return self.take_binding(id, Close::Expired, |_| false);
         }
         if binding.ends.iter().any(|end| end.deadline.is_some_and(|deadline| deadline <= now)) {
-            self.unbind(id, None, Close::Expired);
+            // So does every node of the trail, at nearly the same time.
+            self.take_binding(id, Close::Expired, |_| false);
         } else {
             self.timers.set(Timer::Binding(id), binding.due());
         }

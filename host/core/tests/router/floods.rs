@@ -2,7 +2,7 @@
 
 use mute_core::{
     Event, FloodEnd, Input, Topic, limits,
-    wire::{Flood, Frame, Phase, SeekMode, Signed, Verified},
+    wire::{Flood, Frame, Phase, Seek, SeekMode, Signed, Verified},
 };
 
 use crate::lone::{Done, Lone, key};
@@ -89,13 +89,27 @@ fn nobody_silences_a_question_by_being_first_with_its_end() {
 }
 
 #[test]
-fn an_owner_answers_a_tail_no_more_than_a_relay_would() {
+fn a_seek_whose_flood_ends_follows_scent_at_its_owner_as_elsewhere() {
     let mut lone = node(1, FloodEnd::DropTree);
-    let seek = lone.seek(&key(1), key(crate::lone::OWN).address());
-    let frame = |phase| Frame::Seek { mode: SeekMode::Flood(phase), message: seek.clone() };
-    let done = lone.frame(0, frame(Phase::Tail(2)));
-    assert!(done.trail_label().is_none());
+    let own = key(crate::lone::OWN).address();
+    let seek = lone.seek(&key(1), own);
+    let frame =
+        |phase, seek: &Signed<Seek, Verified>| Frame::Seek { mode: SeekMode::Flood(phase), message: seek.clone() };
+    let done = lone.frame(0, frame(Phase::Tail(2), &seek));
+    assert!(done.trail_label().is_none(), "nobody hears a tail, and there is no scent yet");
     assert_eq!(outcome(&done).1, (1..8).map(|link| (link, Phase::Tail(1))).collect::<Vec<_>>());
-    let done = lone.frame(1, frame(Phase::Counted(7)));
+    let done = lone.frame(1, frame(Phase::Counted(7), &seek));
     assert!(done.trail_label().is_some(), "in earnest it is answered");
+    let seek = lone.seek(&key(1), own);
+    let done = lone.frame(0, frame(Phase::Tail(1), &seek));
+    assert!(done.trail_label().is_some(), "its answer laid scent at its port");
+    let done = lone.frame(1, frame(Phase::Counted(7), &seek));
+    assert!(done.trail_label().is_none(), "once");
+    // Behind link 3 it smells of another owner.
+    let letter = lone.letter(&key(2), key(99).address());
+    lone.frame(3, Frame::Letter { message: letter });
+    let seek = lone.seek(&key(1), key(2).address());
+    let done = lone.frame(0, frame(Phase::Tail(1), &seek));
+    let directed = |frame: &&&Frame<Verified>| matches!(frame, Frame::Seek { mode: SeekMode::Directed, .. });
+    assert_eq!(done.to(3).iter().filter(directed).count(), 1);
 }

@@ -214,11 +214,12 @@ fn a_binding_without_the_keeps_of_one_end_is_forgotten() {
         assert_eq!(before, 1);
         network.run(55 * SECOND);
         assert_eq!(network.counters(1).live.bindings, 1, "patience is at least a minute");
-        network.run(36 * SECOND);
+        network.run(100 * SECOND);
         assert!(!closed(&network, 3).is_empty(), "silent {silent}");
         let (_, why, at) = closed(&network, 0)[0];
-        assert!(at <= 96 * SECOND, "{at:?} {why:?}");
-        // The seeker found another trail over the same line meanwhile.
+        // Nobody says a word: each end forgets it by itself, 75 s after what it heard last.
+        assert!(at >= 75 * SECOND && at <= 152 * SECOND, "{at:?} {why:?}");
+        // The seeker found another trail over the same line meanwhile, whose Keeps are lost as well.
         assert!(opened(&network, 0).len() >= 2);
     }
 }

@@ -40,9 +40,16 @@ impl Network {
         }
         at.incarnation += 1;
         at.tick_at = Nanos::MAX;
-        at.router = Some(Box::new(match self.config.signatures {
+        let router = match self.config.signatures {
             Signatures::Stub => Router::simulated(config, now),
             Signatures::Real => Router::new(config, now),
+        };
+        at.router = Some(Box::new(match &self.config.reshape {
+            Some(reshape) => {
+                let (shape, defences) = reshape(node);
+                router.reshaped(shape, defences)
+            }
+            None => router,
         }));
         self.pending.push_back(Pending::Started(node));
         for place in 0..self.nodes[node as usize].halves.len() {

@@ -45,6 +45,9 @@ pub enum Signatures {
 /// Changes what a node's router is made with.
 pub type Configure = std::rc::Rc<dyn Fn(NodeId, &mut mute_core::RouterConfig)>;
 
+/// What a node's router adds and how it defends itself, in place of its profile's.
+pub type Reshape = std::rc::Rc<dyn Fn(NodeId) -> (mute_core::Shape, mute_core::Defences)>;
+
 /// How a node's neighbour, the second, stands with it as an ingress of its queues.
 pub type StandingOf = std::rc::Rc<dyn Fn(NodeId, NodeId) -> mute_core::scheduler::Standing>;
 
@@ -68,6 +71,8 @@ pub struct Config {
     pub lean_queues: bool,
     /// Changes what each node's router is made with, its defaults being [`RouterConfig::new`](mute_core::RouterConfig::new)'s: how floods end, profiles.
     pub router: Option<Configure>,
+    /// Gives each node other numbers than its profile's, or fewer defences; `None`: they are the profile's.
+    pub reshape: Option<Reshape>,
     /// How long a link to a node that crashed stays up, as the links' idle timeout has it.
     pub crash_silence: Duration,
     /// How often the checkers look at everything.
@@ -86,6 +91,7 @@ impl Config {
             standing: None,
             lean_queues: false,
             router: None,
+            reshape: None,
             crash_silence: Duration::from_secs(10),
             check_every: Duration::from_secs(10),
         }

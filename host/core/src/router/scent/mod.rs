@@ -189,6 +189,18 @@ impl Scent {
         None
     }
 
+    /// The hop that smells most of `address`, by the same weights: no chance, so that what is sent twice takes the same way twice, and whether it
+    /// arrives does not tell how many chose for it.
+    pub(crate) fn strongest(&self, address: Address, now: Instant, load: impl Fn(Hop) -> Option<u8>) -> Option<Hop> {
+        let row = self.table.row(self.table.find(address)?);
+        let weigh = |entry: &Entry| {
+            let hop = self.table.hop(entry.hop)?;
+            let strength = u64::from(entry.strength);
+            Some((!entry.is_bad(now), (strength * strength) >> (2 * load(hop)?.min(3)), hop))
+        };
+        row.entries().iter().filter_map(weigh).max_by_key(|(good, weight, _)| (*good, *weight)).map(|(.., hop)| hop)
+    }
+
     /// Whether [`Self::choose`] would find one.
     pub(crate) fn has(&self, address: Address, usable: impl Fn(Hop) -> bool) -> bool {
         let Some(place) = self.table.find(address) else {

@@ -62,6 +62,20 @@ fn chooses_by_the_square_of_scent_never_what_cannot_be_used_and_less_under_load(
 }
 
 #[test]
+fn the_strongest_is_the_same_each_time_unless_it_is_loaded_bad_or_of_no_use() {
+    let mut scent = scent();
+    scent.lay(address(1), B, 0, at(0));
+    scent.lay(address(1), A, 0, at(0));
+    assert_eq!(scent.strongest(address(1), at(0), |_| Some(0)), Some(A));
+    assert_eq!(scent.strongest(address(1), at(0), |hop| Some(if hop == A { 2 } else { 0 })), Some(B));
+    assert_eq!(scent.strongest(address(1), at(0), |hop| (hop == B).then_some(0)), Some(B));
+    scent.fail(address(1), A, at(1));
+    assert_eq!(scent.strongest(address(1), at(1), |_| Some(0)), Some(B));
+    assert_eq!(scent.strongest(address(1), at(1), |hop| (hop == A).then_some(0)), Some(A));
+    assert_eq!(scent.strongest(address(2), at(1), |_| Some(0)), None);
+}
+
+#[test]
 fn weakening_never_erases_and_silence_counts_once_in_a_while() {
     let mut scent = scent();
     scent.lay(address(1), A, 0, at(0));

@@ -1,6 +1,7 @@
 //! `attacks`: what adversaries try, and what the router lets them have. One file an attack.
 
 pub mod spoofing;
+mod worlds;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -22,6 +23,8 @@ pub struct Attacks {
 pub enum Attack {
     /// A neighbour forges and replays others' messages.
     Spoofing(spoofing::Spoofing),
+    /// Does the target own an address, or relay it?
+    Worlds(worlds::Worlds),
 }
 
 impl Attacks {
@@ -29,6 +32,7 @@ impl Attacks {
     pub fn run(&self, seed: u64) -> Record {
         match &self.attack {
             Attack::Spoofing(spoofing) => spoofing.run(seed),
+            Attack::Worlds(worlds) => worlds.run(seed),
         }
     }
 }
