@@ -147,6 +147,9 @@ pub(super) struct Attack<'a> {
     pub(super) patience: Duration,
     links: [LinkId; 2],
     made: u32,
+    /// Which key signs Seeks now, and which signed each.
+    seeker: u32,
+    seekers: BTreeMap<MessageId, u32>,
 }
 
 impl<'a> Attack<'a> {
@@ -167,7 +170,19 @@ impl<'a> Attack<'a> {
             net.set_behaviour(node, Some(Box::new(Ear { side, seen: Rc::clone(&seen) })));
         }
         let (random, features) = (Random::new(seed, "attack"), Features::default());
-        Self { net, life, seen, target, random, features, patience, links, made: 0 }
+        Self {
+            net,
+            life,
+            seen,
+            target,
+            random,
+            features,
+            patience,
+            links,
+            made: 0,
+            seeker: 1,
+            seekers: BTreeMap::new(),
+        }
     }
 
     /// Lets time pass.
@@ -202,11 +217,18 @@ impl<'a> Attack<'a> {
         1 + self.made
     }
 
-    /// A Seek for the address, by the side's key of the day.
+    /// From now on other seekers ask, whom nobody knows.
+    pub(super) fn change_seekers(&mut self) {
+        self.seeker = self.number();
+    }
+
+    /// A Seek for the address.
     pub(super) fn seek(&mut self, side: Side) -> Signed<Seek, Verified> {
-        let (key, stamp) = (self.net.key(ATTACKERS[side], 0), self.stamp());
+        let (key, stamp) = (self.net.key(ATTACKERS[side], self.seeker), self.stamp());
         let share = derive(stamp.random, "share", 0);
-        made(Signed::<Seek, Verified>::sign(NETWORK, &key, stamp, self.target, &share))
+        let message = made(Signed::<Seek, Verified>::sign(NETWORK, &key, stamp, self.target, &share));
+        self.seekers.insert(message.id(), self.seeker);
+        message
     }
 
     /// A question on the owner's topic, by a one-time key.
@@ -225,7 +247,8 @@ impl<'a> Attack<'a> {
 
     /// A Keep of a seeker's end of a trail.
     pub(super) fn keep(&mut self, laid: &Laid, author: Side, number: u32) -> Frame<Verified> {
-        let (key, stamp) = (self.net.key(ATTACKERS[author], 0), self.stamp());
+        let seeker = self.seekers.get(&laid.message.seek()).copied().unwrap_or_default();
+        let (key, stamp) = (self.net.key(ATTACKERS[author], seeker), self.stamp());
         let report = KeepReport { number, received: 0, sent: 0 };
         let message = made(Signed::<Keep, Verified>::sign(NETWORK, &key, stamp, laid.message.seek(), report));
         Frame::Keep { label: laid.label, message }

@@ -145,7 +145,7 @@ impl Worlds {
             behind: 1,
             link: LinkParams { rate: 0, delay: Duration::from_millis(self.delay), ..LinkParams::default() },
             plant: Duration::ZERO,
-            moves: Moves { crowd: 0, ends: 0, wait: true },
+            moves: Moves { crowd: 0, ends: 0, bad: false, wait: true },
         };
         let line = |name: &str, must, setting| Line { name: name.to_owned(), setting, must };
         let mut lines = vec![line("fast", Must::Tell, Setting { shape: Profile::Fast.shape(), ..base })];
@@ -171,6 +171,8 @@ impl Worlds {
         lines.push(line("links of 10 Mbit/s", Must::Hide, Setting { link: household, ..base }));
         let uneven = LinkParams { jitter: Duration::from_millis(1), ..base.link };
         lines.push(line("links that jitter", Must::Hide, Setting { link: uneven, ..base }));
+        let bad = Moves { bad: true, ..base.moves };
+        lines.push(line("seekers whose trails proved bad", Must::Hide, Setting { moves: bad, ..base }));
         let ends = Moves { ends: 2, ..base.moves };
         lines.push(line("questions at a flood's end", Must::Nothing, Setting { moves: ends, ..base }));
         for behind in [2, 3] {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use mute_core::{
-    limits,
-    Finding, MessageId, SIZE_CLASSES,
+    Finding, MessageId, SIZE_CLASSES, limits,
     wire::{Frame, Phase, SeekMode, Way},
 };
 
@@ -21,6 +20,8 @@ pub(super) struct Moves {
     pub(super) crowd: usize,
     /// Questions put in at each of the last phases of a flood.
     pub(super) ends: usize,
+    /// Seeks of seekers whose trails proved bad before, since they never kept them.
+    pub(super) bad: bool,
     /// They wait until trails that nobody keeps are forgotten.
     pub(super) wait: bool,
 }
@@ -29,8 +30,7 @@ pub(super) struct Moves {
 const TRIES: usize = 4;
 
 /// The last phases of a flood, in which few nodes hear it.
-const LAST: [Phase; 3] =
-    [Phase::Counted(limits::COUNTED_HOPS), Phase::Ending, Phase::Tail(limits::TAIL_HOPS)];
+const LAST: [Phase; 3] = [Phase::Counted(limits::COUNTED_HOPS), Phase::Ending, Phase::Tail(limits::TAIL_HOPS)];
 
 /// How long until the connections of honest nodes are laid and used.
 const WARM_UP: Duration = Duration::from_secs(4);
@@ -67,6 +67,9 @@ pub(super) fn trial(seed: u64, world: World, setting: &Setting) -> Features {
     if setting.moves.crowd > 0 {
         attack.crowd(setting.moves.crowd);
     }
+    if setting.moves.bad {
+        attack.bad_seekers();
+    }
     attack.count_kinds();
     if setting.moves.wait {
         attack.life.busy_until = Duration::ZERO;
@@ -78,6 +81,7 @@ pub(super) fn trial(seed: u64, world: World, setting: &Setting) -> Features {
 impl Attack<'_> {
     /// Asks by each link in turn: when Trails come, and what the other link sees. The Trails.
     fn seeks(&mut self, name: &str, mode: SeekMode, tries: usize) -> Vec<Laid> {
+        self.change_seekers();
         let mut sent: Vec<(Side, MessageId, Duration)> = Vec::new();
         for _ in 0..tries {
             for side in SIDES {
@@ -112,6 +116,7 @@ impl Attack<'_> {
     /// The same Seek by both links, one a little later.
     fn twice(&mut self) {
         for first in SIDES {
+            self.change_seekers();
             let message = self.seek(first);
             let (id, mode) = (message.id(), SeekMode::Flood(Phase::Hidden));
             let at = self.send(first, Frame::Seek { mode, message: message.clone() });
@@ -127,6 +132,7 @@ impl Attack<'_> {
 
     /// A fresh trail, kept for a while.
     fn lay(&mut self, side: Side) -> Option<Laid> {
+        self.change_seekers();
         let message = self.seek(side);
         let (id, mode) = (message.id(), SeekMode::Flood(Phase::Hidden));
         self.send(side, Frame::Seek { mode, message });
@@ -285,6 +291,7 @@ impl Attack<'_> {
     /// A Seek by both links, whose Trail the first refuses.
     fn refuse(&mut self) {
         for first in SIDES {
+            self.change_seekers();
             let message = self.seek(first);
             let (id, mode) = (message.id(), SeekMode::Flood(Phase::Hidden));
             self.seen.borrow_mut().refused.insert(id);
@@ -301,8 +308,23 @@ impl Attack<'_> {
         }
     }
 
+    /// Flooded Seeks of who kept none of the trails before.
+    fn bad_seekers(&mut self) {
+        self.seeks("before bad", SeekMode::Directed, 1);
+        self.pass(limits::FIRST_KEEP_PATIENCE);
+        for side in SIDES {
+            let message = self.seek(side);
+            let id = message.id();
+            let at = self.send(side, Frame::Seek { mode: SeekMode::Flood(Phase::Hidden), message });
+            self.pass(self.patience + Duration::from_secs(2));
+            let laid = self.laid(id).map(|laid| laid.at);
+            self.features.once(&format!("bad seeker {side}, trail"), Self::since(at, laid));
+        }
+    }
+
     /// More Seeks at once than anybody needs.
     fn crowd(&mut self, count: usize) {
+        self.change_seekers();
         let mut sent = Vec::new();
         for _ in 0..count {
             for side in SIDES {
@@ -323,6 +345,8 @@ impl Attack<'_> {
     /// What becomes of trails that the attackers never keep, or once: packets find out when they are forgotten.
     fn silence(&mut self) {
         let never = self.seeks("last", SeekMode::Directed, TRIES);
+        let never: Vec<(Laid, Duration)> = never.into_iter().map(|laid| (laid.clone(), laid.at)).collect();
+        self.forgotten("never kept", &never, limits::FIRST_KEEP_PATIENCE);
         let once: Vec<(Laid, Duration)> = SIDES
             .into_iter()
             .filter_map(|side| {
@@ -331,8 +355,6 @@ impl Attack<'_> {
                 Some((laid, at))
             })
             .collect();
-        let never: Vec<(Laid, Duration)> = never.into_iter().map(|laid| (laid.clone(), laid.at)).collect();
-        self.forgotten("never kept", &never, limits::FIRST_KEEP_PATIENCE);
         self.forgotten("kept once", &once, limits::KEEP_PATIENCE);
         let seen = std::rc::Rc::clone(&self.seen);
         let seen = seen.borrow();
@@ -346,7 +368,6 @@ impl Attack<'_> {
 
     /// Sends packets on trails from shortly before they are forgotten until they are.
     fn forgotten(&mut self, name: &str, trails: &[(Laid, Duration)], after: Duration) {
-        const STEP: Duration = Duration::from_millis(20);
         const AROUND: Duration = Duration::from_secs(1);
         let close = |attack: &Self, laid: &Laid| {
             let seen = attack.seen.borrow();
@@ -361,7 +382,7 @@ impl Attack<'_> {
                     self.packet(laid, packet::SINK, SIZE_CLASSES[0]);
                 }
             }
-            self.pass(STEP);
+            self.pause();
         }
         let tries: Tries = trails.iter().map(|(laid, at)| Self::since(*at, close(self, laid))).collect();
         self.features.tries(name, &tries);
