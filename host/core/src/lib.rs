@@ -79,8 +79,8 @@ pub use id::{
 pub use keys::{DirectionKeys, IdentityKey, TrailKeys};
 pub use profile::{Defences, ParseProfileError, Profile, SIZE_CLASSES, Shape};
 pub use router::{
-    Close, Counters, Drops, Event, Finding, FloodEnd, Gauges, Hop, Input, Output, Role, Router, RouterConfig, Traffic,
-    WalkShape, limits,
+    Close, Counters, Drops, Event, Finding, FloodEnd, FloodRules, FloodStart, Gauges, Hop, Input, Output, Role, Router,
+    RouterConfig, Traffic, WalkShape, limits,
 };
 pub use scheduler::{Scheduler, SchedulerConfig};
 pub use succession::SuccessionProof;

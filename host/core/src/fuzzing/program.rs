@@ -8,8 +8,9 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Address, ConnectionId, Counters, Ecn, Event, Finding, FloodEnd, IdentityKey, Input, Instant, Label, LinkId,
-    MessageId, NeighbourId, NetworkId, Now, Output, PortId, Profile, Router, RouterConfig, Topic, TrailId,
+    Address, ConnectionId, Counters, Ecn, Event, Finding, FloodEnd, FloodRules, FloodStart, IdentityKey, Input,
+    Instant, Label, LinkId, MessageId, NeighbourId, NetworkId, Now, Output, PortId, Profile, Router, RouterConfig,
+    Topic, TrailId, limits,
     wire::{Flood, Frame, Keep, Letter, Phase, Seek, SeekMode, Signed, Stamp, Trail, Verified, Walk, Way},
 };
 
@@ -121,7 +122,12 @@ fn run_with(program: &[u8], profile: Profile) -> Ran {
     let options = choices.byte();
     let config = RouterConfig {
         profile,
-        flood_end: [FloodEnd::DropTree, FloodEnd::KeyedStop, FloodEnd::Fading][usize::from(options % 3)],
+        floods: FloodRules {
+            start: if options & 8 == 0 { FloodStart::Path } else { FloodStart::Everywhere },
+            fan_out: if options & 16 == 0 { limits::MAX_LINKS } else { 1 },
+            end: [FloodEnd::DropTree, FloodEnd::KeyedStop, FloodEnd::Fading][usize::from(options % 3)],
+            ..FloodRules::default()
+        },
         finding: if options & 4 == 0 { Finding::Floods } else { Finding::Walks },
         ..RouterConfig::new(NETWORK, [1; 32], [2; 32])
     };

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Finding, FloodEnd, WalkShape};
+use super::{Finding, FloodRules, WalkShape};
 use crate::{
     Address, ConnectionId, Ecn, IdentityKey, LinkId, MessageId, NeighbourId, NetworkId, PortId, Profile, Topic,
     TrailId, TrailKeys, Violation,
@@ -23,8 +23,8 @@ pub struct RouterConfig {
     pub secret: [u8; 32],
     /// How long a connection without a trail is sought before it fails with [`Close::NoRoute`].
     pub no_route_after: core::time::Duration,
-    /// How floods end at this node. (Every node may have its own; a network is measured with one.)
-    pub flood_end: FloodEnd,
+    /// How far floods go. (A node may have rules of its own; a network is measured with one for all.)
+    pub floods: FloodRules,
     /// How addresses are found.
     pub finding: Finding,
     /// How far Walks go through this node.
@@ -40,7 +40,7 @@ impl RouterConfig {
             seed,
             secret,
             no_route_after: super::limits::NO_ROUTE_AFTER,
-            flood_end: FloodEnd::default(),
+            floods: FloodRules::default(),
             finding: Finding::default(),
             walks: WalkShape::default(),
         }

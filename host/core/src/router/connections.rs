@@ -3,6 +3,7 @@
 use super::{
     Arrival, Close, Event, Finding, Hop, Role, Router,
     data::End,
+    floods::Flooded,
     limits::{
         BAD_TRAILS, FIRST_RETRY, HASTEN_INTERVAL, HASTENED, LONGEST_RETRY, MAX_CONNECTIONS_PER_PORT, MAX_PENDING_SEEKS,
         OVERLAP, RENEW_AFTER, SEEK_MEMORY, WALKING_TRIES, YOUNG_TRAIL,
@@ -177,7 +178,7 @@ impl Router {
         match mode {
             SeekMode::Directed => self.direct_seek(hop, message),
             SeekMode::Walk(way) => self.walk_seek(hop, way, Arrival::First, message),
-            SeekMode::Flood(phase) => self.flood_seek(hop, phase, message),
+            SeekMode::Flood(phase) => self.flood(hop, phase, Flooded::Seek(message)),
         }
     }
 

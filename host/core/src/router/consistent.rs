@@ -26,6 +26,7 @@ impl Router {
             assert!(self.timers.is_set(Timer::Seek(*id)), "a seek that is never forgotten");
         }
         assert_eq!(seeks_of, self.seeks_of, "each hop is charged for its seeks");
+        self.hidden.assert_consistent(|timer| self.timers.is_set(timer));
         assert!(self.seen.len() == 0 || self.timers.is_set(Timer::Seen));
         assert!(self.reply_keys.is_empty() || self.timers.is_set(Timer::ReplyKeys));
         assert!(self.scent.next_expiry().is_none() || self.timers.is_set(Timer::Scent));
@@ -50,7 +51,7 @@ impl Router {
         within(
             "timers",
             live.timers,
-            (live.bindings + live.trails + live.connections + live.seeks + live.ports) as usize + 3,
+            (live.bindings + live.trails + live.connections + live.seeks + live.hidden + live.ports) as usize + 3,
         );
     }
 

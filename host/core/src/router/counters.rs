@@ -51,6 +51,8 @@ pub struct Gauges {
     pub scent_rows: u64,
     /// Seeks that a Trail may still come back for.
     pub seeks: u64,
+    /// Flooded messages that were passed on hidden and have not come back yet.
+    pub hidden: u64,
     /// Ids of messages that would be duplicates.
     pub seen: u64,
     /// One-time keys that letters may still come for.
@@ -90,6 +92,8 @@ pub struct Counters {
     pub closes_held: u64,
     /// Neighbours that broke the protocol.
     pub violations: u64,
+    /// Flooded messages that were passed on hidden, did not come back, and spread from here.
+    pub unhidden: u64,
     /// Messages dropped.
     pub drops: Drops,
     /// What the tables hold now.

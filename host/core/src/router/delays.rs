@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use super::{
     Close, Event, Hop, Output, Role, Router,
     data::End,
+    floods::Flooded,
     limits::{HELD_BYTES, LEAST_HELD_BYTES, MAX_OUTPUTS, OTHER_WAY_PATIENCE, RELEASES_PER_TICK},
     ports::Port,
     trails::{BindingId, Side, Towards},
@@ -373,7 +374,7 @@ impl Router {
                 self.hear(port, event);
             }
             Held::Seek { port, hop, message } => self.answer(port, hop, &message),
-            Held::BadSeek { hop, phase, message } => self.flood_seek(hop, phase, message),
+            Held::BadSeek { hop, phase, message } => self.flood(hop, phase, Flooded::Seek(message)),
             Held::BadNews(trail) => self.hear_bad_news(trail),
             Held::Unwanted(binding) => self.break_at(binding, Towards::Seeker, Close::Busy),
             Held::Copy { link, ingress, frame } => self.send(link, ingress, frame),

@@ -5,7 +5,7 @@
 use super::{Event, Hop, Router, delays::Matter, seen::Act};
 use crate::{
     LinkId, MessageId, NeighbourId, PortId, Topic,
-    wire::{Flood, Frame, Phase, Signed, Stamp, Verified},
+    wire::{Flood, Frame, Phase, Seek, SeekMode, Signed, Stamp, Verified},
 };
 
 use super::horizon::{Question, Spread};
@@ -26,39 +26,74 @@ impl Router {
     }
 
     pub(super) fn on_flood(&mut self, hop: Hop, phase: Phase, message: Signed<Flood, Verified>) {
-        if self.arrive(hop, message.id(), message.stamp(), message.author()).is_none() {
-            return;
-        }
-        let question = question(&message);
-        let Some(spread) = self.spread(hop, phase, message.id(), message.stamp(), &question) else {
-            return;
-        };
-        if spread.heard && self.deliver_flood(hop, &message) && !self.waits.defences.pass_floods_on {
-            return;
-        }
-        self.counters.floods.passed(hop, spread.to.len() as u64);
-        for (link, phase) in spread.to {
-            self.send_copy(link, hop, Frame::Flood { phase, message: message.clone() });
+        if self.arrive(hop, message.id(), message.stamp(), message.author()).is_some() {
+            self.flood(hop, phase, Flooded::Flood(message));
         }
     }
 
-    /// What becomes of a flooded message that has just arrived; `None`: nothing that did not happen before. A message that came as a tail and
-    /// then comes in earnest is heard and passed on once more: else whoever is fast with tails could silence others' questions.
-    pub(super) fn spread(
-        &mut self,
-        hop: Hop,
-        phase: Phase,
-        id: MessageId,
-        stamp: Stamp,
-        question: &Question,
-    ) -> Option<Spread> {
-        let act = self.seen.act(id, stamp.minute, phase);
-        if act == Act::Nothing {
-            return None;
+    /// Does with a flooded message that has just arrived what did not happen before. A message that came as a tail and then comes in earnest
+    /// is heard and passed on once more: else whoever is fast with tails could silence others' questions.
+    pub(super) fn flood(&mut self, hop: Hop, phase: Phase, message: Flooded) {
+        let (id, minute) = (message.id(), message.stamp().minute);
+        self.heard_again(hop, id);
+        let act = self.seen.act(id, minute, self.horizon.wanted(phase, id));
+        match act {
+            Act::Nothing => {}
+            Act::Hide => self.hide(hop, message),
+            // It comes back as it went.
+            Act::Spread if phase == Phase::Hidden && self.hidden.has(id) => self.hidden_due(id),
+            Act::End | Act::Spread => {
+                if phase == Phase::Hidden {
+                    self.turn_back(hop, &message);
+                }
+                let spread = self.horizon.spread(phase, id, &message.question(), &self.others_than(hop));
+                self.spread(hop, &message, spread);
+                if let (Act::End, Flooded::Seek(seek)) = (act, message) {
+                    self.follow_from_the_end(hop, seek);
+                }
+            }
         }
-        let mut spread = self.horizon.spread(phase, id, question, &self.others_than(hop));
-        spread.heard = spread.heard && self.seen.hear(id, stamp.minute);
-        Some(spread)
+    }
+
+    /// Lets a message spread that stays hidden no longer.
+    pub(super) fn unhide(&mut self, hop: Hop, message: Flooded) {
+        let id = message.id();
+        // It does so whatever was done with it before, by somebody who wants to see it end early.
+        self.seen.act(id, message.stamp().minute, Act::Spread);
+        let spread = self.horizon.spread(Phase::Counted(0), id, &message.question(), &self.others_than(hop));
+        self.spread(hop, &message, spread);
+    }
+
+    /// Lets the identities of this node hear a flooded message, if they did not before, and sends copies of it.
+    fn spread(&mut self, hop: Hop, message: &Flooded, spread: Spread) {
+        let heard = spread.heard && self.seen.hear(message.id(), message.stamp().minute);
+        let copies = spread.to.len() as u64;
+        let ours = match message {
+            Flooded::Flood(flood) => heard && self.deliver_flood(hop, flood),
+            Flooded::Seek(seek) => heard && self.deliver_seek(hop, seek),
+        };
+        if ours && !self.waits.defences.pass_floods_on {
+            return;
+        }
+        match message {
+            Flooded::Flood(_) => self.counters.floods.passed(hop, copies),
+            Flooded::Seek(_) => self.counters.seeks.passed(hop, copies),
+        }
+        for (link, phase) in spread.to {
+            if self.is_bad(message, link) {
+                self.send_late(link, hop, message.frame(phase));
+            } else {
+                self.send_copy(link, hop, message.frame(phase));
+            }
+        }
+    }
+
+    /// Whether trails to what is sought proved bad through a neighbour.
+    pub(super) fn is_bad(&self, message: &Flooded, link: LinkId) -> bool {
+        match message {
+            Flooded::Flood(_) => false,
+            Flooded::Seek(seek) => self.scent.is_bad(seek.target(), Hop::Link(link), self.now.instant),
+        }
     }
 
     /// Lets the ports hear it that listen to its topic. Whether there is one.
@@ -67,8 +102,10 @@ impl Router {
         let Some(ports) = self.topics.get(&topic) else {
             return false;
         };
+        // Who asked does not hear the question, though it may come back from a neighbour.
+        let asked = self.reply_keys.get(&message.author()).map(|key| key.port);
         for port in ports.clone() {
-            if Hop::Port(port) != hop {
+            if asked != Some(port) {
                 self.counters.floods.delivered += 1;
                 let (from, id, body) = (message.author(), message.id(), message.body());
                 self.tell(port, hop, Matter::Question, Event::Heard { topic, from, id, body });
@@ -84,9 +121,44 @@ impl Router {
     }
 }
 
-/// What a flood asks.
-fn question(message: &Signed<Flood, Verified>) -> Question {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&message.topic().0).update(&message.body());
-    *hasher.finalize().as_bytes()
+/// A message that goes to everybody in reach.
+#[derive(Clone)]
+pub(super) enum Flooded {
+    Flood(Signed<Flood, Verified>),
+    Seek(Signed<Seek, Verified>),
+}
+
+impl Flooded {
+    pub(super) fn id(&self) -> MessageId {
+        match self {
+            Self::Flood(message) => message.id(),
+            Self::Seek(message) => message.id(),
+        }
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        match self {
+            Self::Flood(message) => message.stamp(),
+            Self::Seek(message) => message.stamp(),
+        }
+    }
+
+    /// What is asked, whoever asks.
+    pub(super) fn question(&self) -> Question {
+        match self {
+            Self::Flood(message) => {
+                let mut hasher = blake3::Hasher::new();
+                hasher.update(&message.topic().0).update(&message.body());
+                *hasher.finalize().as_bytes()
+            }
+            Self::Seek(message) => message.target().0,
+        }
+    }
+
+    pub(super) fn frame(&self, phase: Phase) -> Frame<Verified> {
+        match self {
+            Self::Flood(message) => Frame::Flood { phase, message: message.clone() },
+            Self::Seek(message) => Frame::Seek { mode: SeekMode::Flood(phase), message: message.clone() },
+        }
+    }
 }

@@ -1,16 +1,50 @@
 //! Where a flood ends: the coins that a node throws once and for ever.
 //!
-//! A flood has three phases. *Hidden*: nothing is counted, and each node's coin decides whether counting starts. *Counted*:
-//! a constant number of hops. Then an *end*, which must not tell a neighbour that puts in a question with a high count that whoever answers
-//! can only be the node it asked (CVE-2005-4726 in the original MUTE). Three ends are here, to be compared ([`FloodEnd`]).
+//! A flood has three phases. *Hidden*: nothing is counted, and each node's coin decides whether counting starts ([`FloodStart`]). *Counted*:
+//! a constant number of hops, at each to a few neighbours. Then an *end*, which must not tell a neighbour that puts in a question with a
+//! high count that whoever answers can only be the node it asked (CVE-2005-4726 in the original MUTE). Three ends are here, to be compared
+//! ([`FloodEnd`]).
 
 use std::cmp::Reverse;
 
 use super::{
     coins::Coins,
-    limits::{COUNTED_HOPS, FADE_FROM, FADE_TO, TAIL_HOPS},
+    limits::{COUNTED_HOPS, FADE_FROM, FADE_TO, MAX_LINKS, TAIL_HOPS},
+    seen::Act,
 };
 use crate::{LinkId, MessageId, NeighbourId, wire::Phase};
+
+/// How a hidden flood travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FloodStart {
+    /// To one neighbour at a time: always the same one for all that comes by one neighbour, for with a fresh choice for each question every
+    /// neighbour would be the first to hear of some (Dandelion++, Fanti and others 2018). From where counting starts it spreads. Whoever
+    /// passed it on and does not hear of it again lets it spread from there, so that no neighbour can silence it.
+    #[default]
+    Path,
+    /// To everybody at once. Each node's coin being its own, two in three of whom it reaches pass it on hidden, so a hidden flood grows until it
+    /// has reached the last node of a network of any size: there is no horizon. To compare with.
+    Everywhere,
+}
+
+/// How far floods go: the same at all nodes of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FloodRules {
+    /// How they travel before they are counted.
+    pub start: FloodStart,
+    /// Hops after the counter has started; at most [`Phase::MOST`].
+    pub hops: u8,
+    /// To how many neighbours a node passes one at most, chosen for each question.
+    pub fan_out: usize,
+    /// How they end.
+    pub end: FloodEnd,
+}
+
+impl Default for FloodRules {
+    fn default() -> Self {
+        Self { start: FloodStart::default(), hops: COUNTED_HOPS, fan_out: MAX_LINKS, end: FloodEnd::default() }
+    }
+}
 
 /// How floods end.
 ///
@@ -48,21 +82,42 @@ pub(super) type Question = [u8; 32];
 /// Where floods end at this node.
 pub(super) struct Horizon {
     coins: Coins,
-    end: FloodEnd,
+    rules: FloodRules,
     /// The drop tree's number.
     branches: u32,
 }
 
 impl Horizon {
-    pub(super) fn new(secret: &[u8; 32], end: FloodEnd) -> Self {
+    pub(super) fn new(secret: &[u8; 32], rules: FloodRules) -> Self {
         let coins = Coins::new("mute/1 flood coins", secret);
         let number = coins.draw(&[b"branches"]);
         // None three times in four, else i with 1/2^i.
         let branches = if number >> 62 != 0 { 0 } else { 1 + (number << 2).leading_zeros() };
-        Self { coins, end, branches }
+        Self { coins, rules, branches }
     }
 
-    /// What becomes of a flooded message that came in `phase`. `others`: the links but the one that it came by.
+    /// What a copy that came in `phase` asks for.
+    pub(super) fn wanted(&self, phase: Phase, id: MessageId) -> Act {
+        match phase {
+            Phase::Hidden if self.rules.start == FloodStart::Path && self.stays_hidden(id) => Act::Hide,
+            Phase::Hidden | Phase::Counted(_) => Act::Spread,
+            Phase::Ending | Phase::Tail(_) => Act::End,
+        }
+    }
+
+    /// The one neighbour that a hidden message goes to, of those it did not come by. `from`: whose link it came by, `None`: it is this node's
+    /// own. (The highest coin wins: who comes or leaves changes no other's choice.)
+    pub(super) fn path(&self, from: Option<NeighbourId>, others: &[(LinkId, NeighbourId)]) -> Option<LinkId> {
+        let came_by = from.map_or([0; 9], |from| {
+            let mut bytes = [1; 9];
+            bytes[1..].copy_from_slice(&from.0.to_be_bytes());
+            bytes
+        });
+        let coin = |neighbour: &NeighbourId| self.coins.draw(&[b"path", &came_by, &neighbour.0.to_be_bytes()]);
+        others.iter().max_by_key(|(link, neighbour)| (coin(neighbour), *link)).map(|(link, _)| *link)
+    }
+
+    /// What becomes of a flooded message that came in `phase` and is not hidden from here. `others`: the links but the one that it came by.
     pub(super) fn spread(
         &self,
         phase: Phase,
@@ -70,24 +125,43 @@ impl Horizon {
         question: &Question,
         others: &[(LinkId, NeighbourId)],
     ) -> Spread {
-        let all = |heard, phase| Spread { heard, to: others.iter().map(|(link, _)| (*link, phase)).collect() };
+        let few = |heard, phase| Spread { heard, to: self.few(question, others).map(|link| (link, phase)).collect() };
         match phase {
-            Phase::Hidden if self.stays_hidden(id) => all(true, Phase::Hidden),
-            Phase::Hidden => all(true, Phase::Counted(1)),
-            Phase::Counted(hops) if self.end == FloodEnd::Fading => {
-                let heard = hops < self.fades_at(question);
-                if hops < FADE_TO { all(heard, Phase::Counted(hops + 1)) } else { Spread { heard, to: Vec::new() } }
+            Phase::Hidden if self.rules.start == FloodStart::Everywhere && self.stays_hidden(id) => {
+                few(true, Phase::Hidden)
             }
-            Phase::Counted(hops) if hops < COUNTED_HOPS => all(true, Phase::Counted(hops + 1)),
-            Phase::Counted(_) => all(true, Phase::Ending),
-            Phase::Ending => match self.end {
+            Phase::Hidden => few(true, Phase::Counted(1)),
+            Phase::Counted(hops) if self.rules.end == FloodEnd::Fading => {
+                let heard = hops < self.fades_at(question);
+                if hops < FADE_TO { few(heard, Phase::Counted(hops + 1)) } else { Spread { heard, to: Vec::new() } }
+            }
+            Phase::Counted(hops) if hops < self.rules.hops => few(true, Phase::Counted(hops + 1)),
+            Phase::Counted(_) => few(true, Phase::Ending),
+            Phase::Ending => match self.rules.end {
                 FloodEnd::DropTree => self.branch(others),
                 FloodEnd::KeyedStop => self.stop(question, others),
                 FloodEnd::Fading => Spread { heard: false, to: Vec::new() },
             },
-            Phase::Tail(hops) if hops > 1 => all(false, Phase::Tail(hops.min(TAIL_HOPS) - 1)),
+            Phase::Tail(hops) if hops > 1 => {
+                let to = others.iter().map(|(link, _)| (*link, Phase::Tail(hops.min(TAIL_HOPS) - 1))).collect();
+                Spread { heard: false, to }
+            }
             Phase::Tail(_) => Spread { heard: false, to: Vec::new() },
         }
+    }
+
+    /// Those to whom a question goes: all where they are few, else as many as the rules say, by coins of (question, neighbour): were they of the
+    /// message, a question repeated would be answered each time by the node that is asked, and by others now and then.
+    fn few(&self, question: &Question, others: &[(LinkId, NeighbourId)]) -> impl Iterator<Item = LinkId> {
+        let mut chosen: Vec<LinkId> = others.iter().map(|(link, _)| *link).collect();
+        if others.len() > self.rules.fan_out {
+            let coin = |neighbour: &NeighbourId| self.coins.draw(&[b"few", question, &neighbour.0.to_be_bytes()]);
+            let mut order: Vec<_> = others.iter().map(|(link, neighbour)| (coin(neighbour), *link)).collect();
+            order.sort_unstable();
+            chosen.clear();
+            chosen.extend(order.into_iter().take(self.rules.fan_out).map(|(_, link)| link));
+        }
+        chosen.into_iter()
     }
 
     /// Whether a hidden flood goes on hidden from here: two times in three, which makes two hidden hops on average.
@@ -139,7 +213,12 @@ mod tests {
     };
 
     fn horizon(node: u32, end: FloodEnd) -> Horizon {
-        Horizon::new(blake3::hash(&node.to_be_bytes()).as_bytes(), end)
+        let rules = FloodRules { start: FloodStart::Everywhere, hops: COUNTED_HOPS, fan_out: usize::MAX, end };
+        ruled(node, rules)
+    }
+
+    fn ruled(node: u32, rules: FloodRules) -> Horizon {
+        Horizon::new(blake3::hash(&node.to_be_bytes()).as_bytes(), rules)
     }
 
     fn question(number: u32) -> Question {
@@ -182,6 +261,51 @@ mod tests {
         };
         assert_eq!(falls(1), falls(1));
         assert_ne!(falls(1), falls(2));
+    }
+
+    #[test]
+    fn a_path_is_the_same_for_all_that_comes_by_one_neighbour() {
+        let nodes = (0..200).map(|node| ruled(node, FloodRules::default()));
+        let (mut hidden, mut together) = (0, 0);
+        for node in nodes {
+            let paths =
+                |others: &[_]| [None, Some(NeighbourId(7)), Some(NeighbourId(8))].map(|by| node.path(by, others));
+            let before = paths(&OTHERS);
+            assert!(before.iter().all(Option::is_some));
+            together += usize::from(before[0] == before[1]) + usize::from(before[1] == before[2]);
+            // Another neighbour that leaves moves no path, and a link's name says nothing.
+            for gone in 0..8 {
+                let left: Vec<_> = OTHERS.iter().filter(|(link, _)| link.0 != gone).copied().collect();
+                for (before, after) in before.iter().zip(paths(&left)) {
+                    assert!(*before == Some(LinkId(gone)) || *before == after);
+                }
+            }
+            hidden += (0..30).filter(|number| node.wanted(Phase::Hidden, id(*number)) == Act::Hide).count();
+        }
+        assert!(hidden.abs_diff(4_000) < 150, "{hidden} of 6,000");
+        assert!(together.abs_diff(50) < 30, "{together} of 400 by chance");
+        assert_eq!(ruled(1, FloodRules::default()).path(None, &[]), None);
+    }
+
+    #[test]
+    fn few_hear_of_a_question_and_always_the_same() {
+        let mut times = [0u32; 8];
+        for number in 0..2_000 {
+            let node = ruled(number % 10, FloodRules { fan_out: 4, ..FloodRules::default() });
+            let spread = |message, others: &[_]| node.spread(Phase::Counted(1), id(message), &question(number), others);
+            let to = spread(1, &OTHERS).to;
+            assert_eq!(to.len(), 4);
+            assert_eq!(to, spread(2, &OTHERS).to, "repeated in another message");
+            for (link, phase) in &to {
+                assert_eq!(*phase, Phase::Counted(2));
+                times[link.0 as usize] += 1;
+            }
+            let first = to[0].0;
+            let left: Vec<_> = OTHERS.iter().filter(|(link, _)| *link != first).copied().collect();
+            let kept = spread(1, &left).to.iter().filter(|copy| to.contains(copy)).count();
+            assert_eq!(kept, 3, "by whom it comes changes no other's coin");
+        }
+        assert!(times.iter().all(|times| times.abs_diff(1_000) < 4 * 25), "{times:?}");
     }
 
     #[test]

@@ -68,6 +68,13 @@ pub const SILENCE_INTERVAL: Duration = Duration::from_secs(60);
 /// Hops after the counter has started: a flood's reach in the original MUTE (35 in steps of 5).
 pub const COUNTED_HOPS: u8 = 7;
 
+/// How long a node waits to hear again of a flooded message that it passed on hidden, before it lets it spread from here: hidden hops, and
+/// the way back, of some 100 ms each; a time between these.
+pub const HIDDEN_PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+
+/// Messages of one hop passed on hidden that a node waits for: 85 a second, more than its budget for floods lets in. More spread at once.
+pub const MAX_HIDDEN_PER_HOP: usize = 256;
+
 /// Hops of a drop tree's tail, as in the original MUTE: the neighbour that gets one cannot tell by what it gets back whether it is the last.
 pub const TAIL_HOPS: u8 = 2;
 

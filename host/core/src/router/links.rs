@@ -69,6 +69,7 @@ impl Router {
             self.break_from(id, |side| matches!(side, Side::Link { link: at, .. } if *at == link), Close::LinkLost);
         }
         self.forget_seeks_by(link);
+        self.hidden_lost(link);
     }
 
     pub(super) fn load(&mut self, link: LinkId, level: u8) {

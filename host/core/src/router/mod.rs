@@ -15,6 +15,7 @@ mod data;
 mod delays;
 mod floods;
 mod hash;
+mod hidden;
 mod horizon;
 mod keeps;
 mod letters;
@@ -36,7 +37,7 @@ use rand_core::Rng as _;
 
 pub use api::{Close, Event, Hop, Input, Output, Role, RouterConfig};
 pub use counters::{Counters, Drops, Gauges, Traffic};
-pub use horizon::FloodEnd;
+pub use horizon::{FloodEnd, FloodRules, FloodStart};
 pub use walks::{Finding, WalkShape};
 
 use crate::keys::Crypto;
@@ -48,6 +49,7 @@ use connections::Connection;
 use data::{End, Route};
 use delays::{Delays, Waits};
 use hash::Keyed;
+use hidden::Hidden;
 use horizon::Horizon;
 use links::Link;
 use ports::{Port, ReplyKey};
@@ -89,6 +91,7 @@ pub struct Router {
     seeks: BTreeMap<MessageId, SeekEntry>,
     /// How many of them each hop is charged for.
     seeks_of: BTreeMap<Hop, usize>,
+    hidden: Hidden,
     bindings: BTreeMap<BindingId, Binding>,
     next_binding: BindingId,
     /// The fast path from links: what to do with Data on a label.
@@ -118,7 +121,7 @@ impl Router {
             started_minute: minute(now),
             now,
             rng,
-            horizon: Horizon::new(&config.secret, config.flood_end),
+            horizon: Horizon::new(&config.secret, config.floods),
             finding: config.finding,
             walkways: Walkways::new(&config.secret, config.walks),
             links: BTreeMap::new(),
@@ -131,6 +134,7 @@ impl Router {
             seen: Seen::new(keyed.clone()),
             seeks: BTreeMap::new(),
             seeks_of: BTreeMap::new(),
+            hidden: Hidden::default(),
             bindings: BTreeMap::new(),
             next_binding: BindingId::FIRST,
             routes: HashMap::with_hasher(keyed.clone()),
@@ -226,6 +230,7 @@ impl Router {
         for _ in 0..limits::WAKE_UPS_PER_TICK {
             match self.timers.pop(self.now.instant) {
                 Some(Timer::Seek(id)) => self.seek_due(id),
+                Some(Timer::Hidden(id)) => self.hidden_due(id),
                 Some(Timer::Binding(id)) => self.binding_due(id),
                 Some(Timer::Keep(trail)) => self.keep_due(trail),
                 Some(Timer::Connection(id)) => self.connection_due(id),
@@ -249,6 +254,7 @@ impl Router {
                 connections: self.connections.len() as u64,
                 scent_rows: self.scent.len() as u64,
                 seeks: self.seeks.len() as u64,
+                hidden: self.hidden.len() as u64,
                 seen: self.seen.len() as u64,
                 reply_keys: self.reply_keys.len() as u64,
                 timers: self.timers.len() as u64,

@@ -5,6 +5,7 @@ use rand_core::Rng as _;
 use super::{
     Arrival, Close, Event, Hop, Role, Router,
     data::End,
+    floods::Flooded,
     limits::{MAX_OWNED_TRAILS_PER_PORT, MAX_SEEK_HOPS, MAX_SEEKS, MAX_SEEKS_PER_HOP, SEEK_MEMORY, SEEK_SILENCE},
     shares::Room,
     timers::Timer,
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     Address, ConnectionId, Instant, LinkId, MessageId, PortId, TrailKeys,
     keys::{ShareSecret, TrailEnd},
-    wire::{Frame, Phase, Seek, SeekMode, Signed, Trail, Verified},
+    wire::{Frame, Seek, SeekMode, Signed, Trail, Verified},
 };
 
 /// What a node remembers of a Seek for a minute.
@@ -60,7 +61,9 @@ impl Router {
                     self.wait_for_another_way(hop, phase, &message);
                 }
             }
-            SeekMode::Flood(phase) if self.seeks.contains_key(&message.id()) => self.flood_seek(hop, phase, message),
+            SeekMode::Flood(phase) if self.seeks.contains_key(&message.id()) => {
+                self.flood(hop, phase, Flooded::Seek(message));
+            }
             // A late copy of one that is forgotten: no Trail would find its way back.
             SeekMode::Flood(_) | SeekMode::Walk(_) => {}
         }
@@ -136,33 +139,21 @@ impl Router {
         }
     }
 
-    /// Lets a local owner hear a flooded Seek and sends it on to everybody, as far as it goes: from its target as from anywhere. Where the flood
-    /// ends it follows scent: else whoever puts in a Seek at its end would learn from the answer that the owner is not far behind.
-    pub(super) fn flood_seek(&mut self, hop: Hop, phase: Phase, message: Signed<Seek, Verified>) {
-        let (id, stamp) = (message.id(), message.stamp());
-        let Some(spread) = self.spread(hop, phase, id, stamp, &message.target().0) else {
-            return;
-        };
+    /// Lets a local owner hear a flooded Seek. Whether there is one.
+    pub(super) fn deliver_seek(&mut self, hop: Hop, message: &Signed<Seek, Verified>) -> bool {
         let own = self.owners.get(&message.target()).copied();
         if let Some(port) = own {
-            if spread.heard {
-                self.offer_to_owner(port, hop, &message);
-            }
-            if !self.waits.defences.pass_floods_on {
-                return;
-            }
+            self.offer_to_owner(port, hop, message);
         }
-        self.counters.seeks.passed(hop, spread.to.len() as u64);
-        for (link, phase) in spread.to {
-            let frame = Frame::Seek { mode: SeekMode::Flood(phase), message: message.clone() };
-            if self.scent.is_bad(message.target(), Hop::Link(link), self.now.instant) {
-                self.send_late(link, hop, frame);
-            } else {
-                self.send_copy(link, hop, frame);
-            }
-        }
+        own.is_some()
+    }
+
+    /// Where the flood of a Seek ends it follows scent: else whoever puts in a Seek at its end would learn from the answer that the owner is not
+    /// far behind.
+    pub(super) fn follow_from_the_end(&mut self, hop: Hop, message: Signed<Seek, Verified>) {
+        let own = self.owners.get(&message.target()).copied();
         let smells = || self.scent.has(message.target(), |next| self.usable(next, hop, own).is_some());
-        if matches!(phase, Phase::Ending | Phase::Tail(_)) && self.waits.defences.follow_from_the_end && smells() {
+        if self.waits.defences.follow_from_the_end && smells() {
             self.direct_seek(hop, message);
         }
     }

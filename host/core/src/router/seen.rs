@@ -6,7 +6,7 @@ use super::{
     hash::Keyed,
     limits::{MAX_SEEN, MAX_SEEN_PER_HOP, SCENT_RANKS, STAMP_MINUTES},
 };
-use crate::{MessageId, wire::Phase};
+use crate::MessageId;
 
 /// A link's or port's number in this router, never reused; shorter than a [`Hop`](super::Hop).
 pub(crate) type HopNumber = u32;
@@ -18,7 +18,8 @@ pub(crate) enum Arrival {
     First,
     /// One more, through another hop than before: the how manieth copy (1 and up).
     Copy(u8),
-    /// One through a hop that it came by before, or after so many others that it adds no scent.
+    /// One through a hop that it came by before, or after so many others that it adds no scent, or one that has come round: its hop leads back
+    /// here.
     Repeated,
     /// There is no room to remember it, so nothing may be made of it.
     Full,
@@ -38,6 +39,8 @@ struct Known {
     arrivals: u8,
     /// What was done with it, if it is flooded.
     done: Act,
+    /// It was passed on hidden: all its later copies have come round through this node.
+    hidden: bool,
     heard: bool,
     /// How often it came by, if it walks.
     visits: u8,
@@ -48,6 +51,8 @@ struct Known {
 pub(crate) enum Act {
     /// Nothing that was not done before.
     Nothing,
+    /// Pass it on hidden, along one path.
+    Hide,
     /// Pass it on as the end of a flood.
     End,
     /// Pass it on in earnest.
@@ -68,7 +73,7 @@ impl Seen {
     pub(crate) fn arrive(&mut self, id: MessageId, minute: u32, hop: HopNumber) -> Arrival {
         if let Some(known) = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id)) {
             let arrivals = usize::from(known.arrivals);
-            if arrivals == SCENT_RANKS || known.by[..arrivals].contains(&hop) {
+            if known.hidden || arrivals == SCENT_RANKS || known.by[..arrivals].contains(&hop) {
                 return Arrival::Repeated;
             }
             known.by[arrivals] = hop;
@@ -84,22 +89,24 @@ impl Seen {
         let ids = self.minutes.entry(minute).or_insert_with(|| HashMap::with_hasher(self.keyed.clone()));
         let mut by = [0; SCENT_RANKS];
         by[0] = hop;
-        ids.insert(id, Known { by, arrivals: 1, done: Act::Nothing, heard: false, visits: 0 });
+        let known = Known { by, arrivals: 1, done: Act::Nothing, hidden: false, heard: false, visits: 0 };
+        ids.insert(id, known);
         *self.held.entry(hop).or_default() += 1;
         self.total += 1;
         Arrival::First
     }
 
-    /// What to do with a flooded message that has arrived in this phase: to pass it on once, and once more if it was at its end before and
-    /// now is not.
-    pub(crate) fn act(&mut self, id: MessageId, minute: u32, phase: Phase) -> Act {
+    /// What to do with a flooded message whose copy asks for `wanted`: to pass it on once, and once more if what was done before was less. One
+    /// that comes back hidden where it was hidden before has gone round in a ring, and spreads.
+    pub(crate) fn act(&mut self, id: MessageId, minute: u32, wanted: Act) -> Act {
         let Some(known) = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id)) else {
             return Act::Nothing;
         };
-        let act = match phase {
-            Phase::Hidden | Phase::Counted(_) => Act::Spread,
-            Phase::Ending | Phase::Tail(_) => Act::End,
-        };
+        let act = if wanted == Act::Hide && known.hidden { Act::Spread } else { wanted };
+        if act == Act::Hide && known.done < Act::Spread {
+            known.hidden = true;
+            return act;
+        }
         if act <= known.done {
             return Act::Nothing;
         }
@@ -201,15 +208,31 @@ mod tests {
     fn what_came_at_its_end_is_passed_on_once_more_in_earnest_and_heard_once() {
         let mut seen = seen();
         seen.arrive(id(1), 100, 7);
-        assert_eq!(seen.act(id(1), 100, Phase::Tail(2)), Act::End);
-        assert_eq!(seen.act(id(1), 100, Phase::Ending), Act::Nothing);
-        assert_eq!(seen.act(id(1), 100, Phase::Counted(3)), Act::Spread);
+        assert_eq!(seen.act(id(1), 100, Act::End), Act::End);
+        assert_eq!(seen.act(id(1), 100, Act::End), Act::Nothing);
+        assert_eq!(seen.act(id(1), 100, Act::Spread), Act::Spread);
         assert!(seen.hear(id(1), 100));
-        for phase in [Phase::Hidden, Phase::Counted(1), Phase::Ending, Phase::Tail(1)] {
-            assert_eq!(seen.act(id(1), 100, phase), Act::Nothing);
+        for wanted in [Act::Hide, Act::Spread, Act::End] {
+            assert_eq!(seen.act(id(1), 100, wanted), Act::Nothing);
         }
         assert!(!seen.hear(id(1), 100));
-        assert_eq!(seen.act(id(2), 100, Phase::Hidden), Act::Nothing, "it never arrived");
+        assert_eq!(seen.act(id(2), 100, Act::Hide), Act::Nothing, "it never arrived");
+    }
+
+    #[test]
+    fn what_was_hidden_lays_no_more_scent_and_spreads_once_when_it_comes_back() {
+        let mut seen = seen();
+        assert_eq!(seen.arrive(id(1), 100, 7), Arrival::First);
+        assert_eq!(seen.act(id(1), 100, Act::Hide), Act::Hide);
+        assert_eq!(seen.arrive(id(1), 100, 8), Arrival::Repeated);
+        let mut hide = || seen.act(id(1), 100, Act::Hide);
+        assert_eq!([hide(), hide()], [Act::Spread, Act::Nothing]);
+        seen.arrive(id(2), 100, 7);
+        let mut act = |wanted| seen.act(id(2), 100, wanted);
+        assert_eq!(
+            [act(Act::Hide), act(Act::End), act(Act::End), act(Act::Spread)],
+            [Act::Hide, Act::End, Act::Nothing, Act::Spread]
+        );
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::trails::BindingId;
 pub(crate) enum Timer {
     /// A remembered Seek: its silence is to be judged, or it is to be forgotten.
     Seek(MessageId),
+    /// A flooded message that was passed on hidden has not come back.
+    Hidden(MessageId),
     /// A binding's ends were silent for too long, or its ten minutes are over.
     Binding(BindingId),
     /// An end of a trail at a port is to send a Keep.

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use mute_core::{
-    Close, Defences, Ecn, Event, Input, Label, LinkId, PortId, Profile, Role, Topic, TrailId, Violation, limits,
+    Close, Defences, Ecn, Event, FloodStart, Input, Label, LinkId, PortId, Profile, Role, Topic, TrailId, Violation,
+    limits,
     wire::{Frame, Phase, SeekMode},
 };
 
@@ -32,6 +33,12 @@ fn without(change: impl FnOnce(&mut Defences)) -> Setting {
 
 fn world(setting: Setting, world: u32) -> Setting {
     Setting { world, ..setting }
+}
+
+/// With floods that go to all neighbours from the first hop, which is what attackers would have theirs do.
+fn unhidden(mut setting: Setting) -> Setting {
+    setting.floods.start = FloodStart::Everywhere;
+    setting
 }
 
 /// Steps until something is done that `found` finds, for [`LONG`] at most: how long that took, and what else was done.
@@ -183,10 +190,11 @@ fn the_waits_of_identities_follow_the_exponential_law() {
 
 /// When the answers to two attackers' Seeks come, who are the only neighbours of a node that owns the address, or passes on to who does.
 fn trail_times(setting: Setting, owns: bool) -> [f64; 2] {
+    let setting = unhidden(setting);
     let mut network = Network::within(setting, 4, 1);
     let (node, attackers, behind) = (0, [1, 2], 3);
     for attacker in attackers {
-        network.start_as(attacker, Setting::of(Profile::Fast));
+        network.start_as(attacker, unhidden(Setting::of(Profile::Fast)));
         network.link(attacker, node);
     }
     network.link(node, behind);
@@ -299,7 +307,7 @@ fn a_flooded_seek_goes_on_from_its_target_as_from_anywhere() {
 
 #[test]
 fn a_letter_for_a_flood_of_ours_goes_where_it_smells_most() {
-    let mut lone = Lone::within(balanced(), 3);
+    let mut lone = Lone::within(unhidden(balanced()), 3);
     let done = lone.input(Input::Broadcast { port: PORT, topic: Topic([1; 16]), body: Bytes::from_static(b"?") });
     let flood = done.sent.first().map(|(_, _, frame)| frame.clone());
     let Some(Frame::Flood { message, .. }) = flood else { panic!("the flood leaves") };
@@ -318,7 +326,7 @@ fn a_letter_for_a_flood_of_ours_goes_where_it_smells_most() {
 #[test]
 fn copies_of_a_flood_leave_at_different_times_and_those_of_ours_like_others() {
     let leave = |own: bool| {
-        let mut setting = balanced();
+        let mut setting = unhidden(balanced());
         setting.shape.jitter = JITTER;
         let mut lone = Lone::within(setting, 5);
         if own {

@@ -24,6 +24,7 @@ fn two_identities_of_one_node_reach_each_other_and_the_seek_leaves_as_well() {
     let connection = ConnectionId(500);
     network.input(0, Input::Connect { port: PORT, connection, target });
     assert_eq!(network.counters(0).seeks.sent, 1, "sent out as if nobody here had the address");
+    network.run(SECOND);
     let (mut ours, mut theirs) = (None, None);
     for happened in &network.happened {
         match happened.event {

@@ -16,7 +16,7 @@ const TOPIC: Topic = Topic([0; 16]);
 fn node(number: u8, end: FloodEnd) -> Lone {
     let mut lone = Lone::configured(8, |config| {
         config.secret = [number; 32];
-        config.flood_end = end;
+        config.floods.end = end;
     });
     lone.input(Input::Subscribe { port: PORT, topic: TOPIC });
     lone

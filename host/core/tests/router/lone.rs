@@ -87,8 +87,11 @@ impl Lone {
     }
 
     fn bare(setting: Setting, configure: impl Fn(&mut RouterConfig)) -> Self {
-        let mut config =
-            RouterConfig { no_route_after: NO_ROUTE_AFTER, ..RouterConfig::new(NETWORK, [1; 32], [2; 32]) };
+        let mut config = RouterConfig {
+            no_route_after: NO_ROUTE_AFTER,
+            floods: setting.floods,
+            ..RouterConfig::new(NETWORK, [1; 32], [2; 32])
+        };
         configure(&mut config);
         let now = Now { instant: Instant::from_origin(Duration::ZERO), unix_s: START_UNIX_S };
         Self {

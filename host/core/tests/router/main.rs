@@ -3,6 +3,7 @@
 mod alike;
 mod ends;
 mod floods;
+mod hidden;
 mod hostile;
 mod letters;
 mod life;

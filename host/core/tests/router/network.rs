@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mute_core::{
-    Address, ConnectionId, Counters, Defences, Ecn, Event, Finding, IdentityKey, Input, Instant, LinkId, NeighbourId,
-    NetworkId, Now, Output, PortId, Profile, Role, Router, RouterConfig, Shape, TrailId, WalkShape, limits,
+    Address, ConnectionId, Counters, Defences, Ecn, Event, Finding, FloodRules, IdentityKey, Input, Instant, LinkId,
+    NeighbourId, NetworkId, Now, Output, PortId, Profile, Role, Router, RouterConfig, Shape, TrailId, WalkShape,
+    limits,
     wire::{Decoded, Frame, FrameReader, Verified, decode_frame},
 };
 
@@ -52,6 +53,7 @@ pub(crate) struct Setting {
     pub(crate) walkers_log2: u8,
     /// Its secret's part that differs from world to world.
     pub(crate) world: u32,
+    pub(crate) floods: FloodRules,
 }
 
 impl Setting {
@@ -62,6 +64,7 @@ impl Setting {
             finding: Finding::Floods,
             walkers_log2: limits::WALKERS_LOG2,
             world: 0,
+            floods: FloodRules::default(),
         }
     }
 }
@@ -119,6 +122,7 @@ impl Network {
         let config = RouterConfig {
             no_route_after: NO_ROUTE_AFTER,
             finding: setting.finding,
+            floods: setting.floods,
             walks: WalkShape { walkers_log2: setting.walkers_log2, ..WalkShape::default() },
             ..RouterConfig::new(NETWORK, seed, secret)
         };

@@ -78,7 +78,9 @@ fn a_ring_goes_round_the_other_way_when_a_relay_is_gone() {
     network.connect(0, 2);
     network.run(SECOND);
     network.talk(0, 2);
-    network.kill(1);
+    // Whichever way the seek went first.
+    let relay = if network.counters(1).live.bindings > 0 { 1 } else { 5 };
+    network.kill(relay);
     network.run(Duration::from_secs(10));
     assert_eq!(network.opened(0, false).len(), 2, "one trail before, one after");
     network.talk(0, 2);
