@@ -61,6 +61,7 @@
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hash;
 mod id;
 mod keys;
 pub mod neighbours;
@@ -71,6 +72,7 @@ pub mod scheduler;
 mod stub;
 mod succession;
 mod time;
+mod verification;
 pub mod wire;
 
 pub use id::{
@@ -85,4 +87,5 @@ pub use router::{
 pub use scheduler::{Scheduler, SchedulerConfig};
 pub use succession::SuccessionProof;
 pub use time::{Instant, Now};
+pub use verification::{KnownMessages, VERIFICATION_BURST, VERIFICATIONS_PER_SECOND, VerificationBudget};
 pub use wire::{DecodeError, Ecn, Violation};

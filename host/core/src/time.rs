@@ -40,3 +40,22 @@ pub struct Now {
     /// Seconds since 1970-01-01 UTC.
     pub unix_s: u64,
 }
+
+/// Tenths of a second since the clock's origin: enough for thirteen years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tenths(u32);
+
+impl Tenths {
+    pub(crate) fn of(at: Instant) -> Self {
+        Self(u32::try_from(at.since_origin().as_millis() / 100).unwrap_or(u32::MAX))
+    }
+
+    /// The first moment that counts as at least `after` this.
+    pub(crate) fn plus(self, after: Duration) -> Instant {
+        Instant::from_origin(Duration::from_millis(100 * u64::from(self.0)) + after)
+    }
+
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(100 * u64::from(self.0.saturating_sub(earlier.0)))
+    }
+}

@@ -32,6 +32,7 @@ pub use tls::{ALPN, SERVER_NAME};
 
 pub(crate) use connect::{DialError, Established, accept, dial};
 pub(crate) use endpoint::{Bound, Released, bind, widen};
+pub(crate) use receive::Known;
 pub(crate) use task::{FromLink, LinkEnd, LinkHandle, spawn};
 
 /// What we tell a neighbour when we end its link: the application code of QUIC's CONNECTION_CLOSE. Coarse on purpose.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Instant,
@@ -10,36 +10,67 @@ use std::{
 
 use bytes::Bytes;
 use mute_core::{
-    LinkId, NetworkId,
+    KnownMessages, LinkId, NetworkId, VerificationBudget,
     scheduler::Lane,
     wire::{Decoded, Frame, FrameReader, Unverified, Verified, Violation, decode_frame},
 };
 use quinn::{ReadError, ReadExactError, RecvStream};
 use tokio::sync::mpsc;
 
-use super::{CloseCode, FromLink, LinkEnd, budget::TokenBucket, task::Shared};
+use super::{CloseCode, FromLink, LinkEnd, task::Shared};
 
 /// Chunks that are taken from QUIC at once: each is at most what one UDP packet carried, so a batch for the node is at
 /// most some 90 KB.
 const CHUNKS: usize = 64;
 
-/// Signatures checked for one stream of a neighbour, on average: 4,096 trails whose two ends say every 20 to 40 s that
-/// they live need 270. At 50 µs each it is 2 % of a core. Whoever sends more waits, on this stream only.
-const VERIFICATIONS_PER_SECOND: u32 = 400;
-
-/// Signatures checked at once, after a silence.
-const VERIFICATION_BURST: u32 = 800;
-
 /// After so many signatures in a row, others get a turn: half a millisecond.
 const VERIFICATIONS_IN_A_ROW: usize = 10;
+
+/// What all links of a node know of messages that were checked already: copies in identical bytes pass.
+#[derive(Clone)]
+pub(crate) struct Known {
+    network: NetworkId,
+    messages: Arc<Mutex<KnownMessages>>,
+}
+
+impl Known {
+    /// Nothing yet. `key`: random.
+    pub(crate) fn new(network: NetworkId, key: [u8; 32]) -> Self {
+        Self { network, messages: Arc::new(Mutex::new(KnownMessages::new(network, key))) }
+    }
+
+    fn recognise(&self, frame: Frame<Unverified>) -> Result<Frame<Verified>, Frame<Unverified>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).recognise(frame)
+    }
+
+    /// Checks a frame that is not known.
+    fn verify(&self, frame: Frame<Unverified>) -> Result<Frame<Verified>, Violation> {
+        // Not under the lock: it takes 50 µs, in which others can look up.
+        let frame = frame.verify(self.network)?;
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).remember(&frame);
+        Ok(frame)
+    }
+}
 
 /// What reads the streams of one link.
 #[derive(Clone)]
 pub(super) struct Reader {
     pub(super) link: LinkId,
-    pub(super) network: NetworkId,
+    pub(super) known: Known,
     pub(super) shared: Arc<Shared>,
     pub(super) node: mpsc::Sender<FromLink>,
+}
+
+/// A stream's budget, and when its clock started.
+struct Budget {
+    started: Instant,
+    core: VerificationBudget,
+}
+
+impl Budget {
+    fn take(&mut self) -> Result<(), std::time::Duration> {
+        self.core.take(mute_core::Instant::from_origin(self.started.elapsed()))
+    }
 }
 
 /// A frame shorter than this may be a slice of what arrived in one packet; longer ones were gathered from several.
@@ -81,7 +112,8 @@ impl Reader {
     /// Reads a lane until it ends, which only the control lane may, to take leave.
     pub(super) async fn read(self, lane: Lane, mut stream: RecvStream) -> LinkEnd {
         let mut frames = FrameReader::new();
-        let mut budget = TokenBucket::new(VERIFICATIONS_PER_SECOND, VERIFICATION_BURST, Instant::now());
+        let mut budget =
+            Budget { started: Instant::now(), core: VerificationBudget::new(mute_core::Instant::default()) };
         let mut chunks = [const { Bytes::new() }; CHUNKS];
         loop {
             let count = match stream.read_chunks(&mut chunks).await {
@@ -128,22 +160,25 @@ impl Reader {
     }
 
     /// Checks signatures within the budget and hands what holds to the node.
-    async fn verify(&self, unverified: Vec<Frame<Unverified>>, budget: &mut TokenBucket) -> Result<(), LinkEnd> {
+    async fn verify(&self, unverified: Vec<Frame<Unverified>>, budget: &mut Budget) -> Result<(), LinkEnd> {
         let mut verified = Vec::with_capacity(unverified.len());
         let mut in_a_row = 0;
         for frame in unverified {
-            if frame.is_signed() {
-                in_a_row += 1;
-                if in_a_row % VERIFICATIONS_IN_A_ROW == 0 {
-                    tokio::task::yield_now().await;
-                }
-                while let Err(wait) = budget.take(Instant::now()) {
-                    self.hand_over(&mut verified).await?;
-                    tokio::time::sleep(wait).await;
-                }
-            }
             let bytes = frame.encoded_len();
-            let frame = frame.verify(self.network)?;
+            let frame = match self.known.recognise(frame) {
+                Ok(frame) => frame,
+                Err(frame) => {
+                    in_a_row += 1;
+                    if in_a_row % VERIFICATIONS_IN_A_ROW == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                    while let Err(wait) = budget.take() {
+                        self.hand_over(&mut verified).await?;
+                        tokio::time::sleep(wait).await;
+                    }
+                    self.known.verify(frame)?
+                }
+            };
             self.shared.counters.received.count(&frame, bytes);
             verified.push(frame);
         }

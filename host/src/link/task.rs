@@ -11,14 +11,14 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use mute_core::{
-    LinkId, NetworkId, Scheduler, SchedulerConfig,
+    LinkId, Scheduler, SchedulerConfig,
     scheduler::{Ingress, Lane},
     wire::{Frame, Verified, Violation},
 };
 use quinn::{Connection, ConnectionError};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{CloseCode, Established, LinkCounters, counters::Counters, meaning, receive, send};
+use super::{CloseCode, Established, Known, LinkCounters, counters::Counters, meaning, receive, send};
 
 /// What links tell the node.
 #[derive(Debug)]
@@ -168,17 +168,12 @@ impl LinkHandle {
 }
 
 /// Puts an established connection to work.
-pub(crate) fn spawn(
-    link: LinkId,
-    established: Established,
-    network: NetworkId,
-    node: mpsc::Sender<FromLink>,
-) -> LinkHandle {
+pub(crate) fn spawn(link: LinkId, established: Established, known: Known, node: mpsc::Sender<FromLink>) -> LinkHandle {
     let shared = Arc::new(Shared::new());
     let connection = established.connection.clone();
     let handle = LinkHandle { connection: connection.clone(), shared: Arc::clone(&shared) };
     tokio::spawn(async move {
-        let end = work(link, established, network, &shared, &node).await;
+        let end = work(link, established, known, &shared, &node).await;
         let code = match end {
             LinkEnd::Violation(violation) => CloseCode::Violation(violation),
             _ => CloseCode::GoingAway,
@@ -194,12 +189,12 @@ pub(crate) fn spawn(
 async fn work(
     link: LinkId,
     established: Established,
-    network: NetworkId,
+    known: Known,
     shared: &Arc<Shared>,
     node: &mpsc::Sender<FromLink>,
 ) -> LinkEnd {
     let Established { connection, control_out, control_in, .. } = established;
-    let reader = receive::Reader { link, network, shared: Arc::clone(shared), node: node.clone() };
+    let reader = receive::Reader { link, known, shared: Arc::clone(shared), node: node.clone() };
     let opened = Arc::new(AtomicU32::new(1 << Lane::CONTROL.number()));
     let mut tasks = JoinSet::new();
     tasks.spawn(send::write(connection.clone(), control_out, Arc::clone(shared), link));

@@ -13,7 +13,9 @@ use mute_core::{
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::mpsc;
 
-use super::{Bound, FromLink, LinkEnd, LinkHandle, NodeSecret, SERVER_NAME, accept, bind, client_config, hello, spawn};
+use super::{
+    Bound, FromLink, Known, LinkEnd, LinkHandle, NodeSecret, SERVER_NAME, accept, bind, client_config, hello, spawn,
+};
 
 const NETWORK: NetworkId = NetworkId([7; 16]);
 
@@ -50,7 +52,7 @@ async fn pair_over(path: impl AsyncFnOnce(SocketAddr) -> SocketAddr) -> Pair {
     let heard = hello::hear(&peer, NETWORK).await.expect("a hello");
     let Some(FromLink::Established(established)) = inbox.recv().await else { panic!("the link is not up") };
     assert_eq!((established.key, established.dialled), (secrets[1].key(), false));
-    let link = spawn(LinkId(1), established, NETWORK, to_node);
+    let link = spawn(LinkId(1), established, Known::new(NETWORK, [3; 32]), to_node);
     let mut lanes = BTreeMap::from([(Lane::CONTROL.number(), heard)]);
     for _ in Lane::all().skip(1) {
         let mut stream = peer.accept_uni().await.expect("a stream");

@@ -23,8 +23,8 @@ use super::{
     trails::Trails,
 };
 use crate::link::{
-    self, Bound, CloseCode, DialError, Established, FromLink, LinkEnd, LinkHandle, NodeKey, NodeSecret, PeerAddress,
-    Released,
+    self, Bound, CloseCode, DialError, Established, FromLink, Known, LinkEnd, LinkHandle, NodeKey, NodeSecret,
+    PeerAddress, Released,
 };
 
 /// Batches from links that wait for the node: at most some 90 KB each, so 6 MB. Links wait when it is full.
@@ -62,6 +62,8 @@ struct Link {
 pub(super) struct Node {
     key: NodeSecret,
     network: NetworkId,
+    /// Messages whose signatures were checked, for all links.
+    known: Known,
     started: Instant,
     endpoint: Endpoint,
     /// Tells when the socket is closed.
@@ -116,6 +118,7 @@ impl Node {
             no_route_after: config.no_route_after,
             ..RouterConfig::new(config.network, seed, *config.key.derive("mute/1 router secret"))
         };
+        let known = Known::new(config.network, *config.key.derive("mute/1 known messages"));
         let (to_node, inbox) = mpsc::channel(INBOX);
         let Bound { endpoint, released } = link::bind(&config.key, config.listen)?;
         Ok(Self {
@@ -123,6 +126,7 @@ impl Node {
             released: Some(released),
             key: config.key,
             network: config.network,
+            known,
             started,
             router: Router::new(router, now(started)),
             neighbours,
@@ -319,7 +323,7 @@ impl Node {
         }
         let id = LinkId(self.next_link);
         self.next_link += 1;
-        let handle = link::spawn(id, established, self.network, self.to_node.clone());
+        let handle = link::spawn(id, established, self.known.clone(), self.to_node.clone());
         let stranger = self.neighbours.is_stranger(key);
         self.links.insert(id, Link { handle, key, initiator, stranger, pending: Vec::new(), level: 0 });
         self.neighbours.up(key, id, initiator, at);

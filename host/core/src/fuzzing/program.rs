@@ -96,6 +96,10 @@ pub struct Ran {
     pub violations: u64,
     /// Steps after which something waited.
     pub held: u64,
+    /// Walks that went on.
+    pub walks: u64,
+    /// Floods and Seeks that went on.
+    pub spread: u64,
 }
 
 /// What a packet holds at least.
@@ -113,6 +117,8 @@ pub fn run_program(program: &[u8]) -> Ran {
         packets: sum.packets + ran.packets,
         violations: sum.violations + ran.violations,
         held: sum.held + ran.held,
+        walks: sum.walks + ran.walks,
+        spread: sum.spread + ran.spread,
     })
 }
 
@@ -153,9 +159,17 @@ fn run_with(program: &[u8], profile: Profile) -> Ran {
         }
     }
     router.assert_consistent();
-    let Counters { trails, data, violations, .. } = router.counters();
+    let Counters { trails, data, floods, seeks, walks, violations, .. } = router.counters();
     let trails = trails.relayed + trails.sent + trails.delivered;
-    Ran { steps, trails, packets: data.relayed + data.sent + data.delivered, violations, held }
+    Ran {
+        steps,
+        trails,
+        packets: data.relayed + data.sent + data.delivered,
+        violations,
+        held,
+        walks: walks.relayed + walks.sent,
+        spread: floods.relayed + floods.sent + seeks.relayed + seeks.sent,
+    }
 }
 
 fn identity(number: u8) -> IdentityKey {

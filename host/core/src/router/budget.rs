@@ -1,6 +1,6 @@
 //! Token buckets: what a hop may cost, and how often a label is closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::limits::{
     ANSWERS_BURST, ANSWERS_PER_S, CLOSE_INTERVAL, CLOSES_BURST, CLOSES_PER_S, DIRECTED_BURST_BYTES,
@@ -82,41 +82,41 @@ impl Budgets {
 
 /// Holds Closes to one neighbour back: one per label and second, and not too many in all.
 pub(crate) struct CloseLimit {
-    recent: BTreeMap<Label, Instant>,
+    recent: BTreeSet<Label>,
+    /// The same in the order in which they were closed.
+    ages: VecDeque<(Instant, Label)>,
     bucket: Bucket,
 }
 
 impl CloseLimit {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { recent: BTreeMap::new(), bucket: Bucket::new(CLOSES_PER_S, CLOSES_BURST, now) }
+        Self { recent: BTreeSet::new(), ages: VecDeque::new(), bucket: Bucket::new(CLOSES_PER_S, CLOSES_BURST, now) }
     }
 
     /// Whether to answer something on a label that names nothing.
     pub(crate) fn may_answer(&mut self, label: Label, now: Instant) -> bool {
         self.forget(now);
-        let too_soon = |at: &Instant| now.saturating_since(*at) < CLOSE_INTERVAL;
-        if self.recent.get(&label).is_some_and(too_soon)
-            || self.recent.len() >= MAX_RECENT_CLOSES
-            || !self.bucket.take(1, now)
-        {
+        if self.recent.contains(&label) || self.recent.len() >= MAX_RECENT_CLOSES || !self.bucket.take(1, now) {
             return false;
         }
-        self.recent.insert(label, now);
+        self.closed(label, now);
         true
     }
 
     /// A trail's own label was closed, which is always told: what still comes on it is not worth another Close in this second.
     pub(crate) fn closed(&mut self, label: Label, now: Instant) {
         self.forget(now);
-        if self.recent.len() < MAX_RECENT_CLOSES {
-            self.recent.insert(label, now);
+        if self.recent.len() < MAX_RECENT_CLOSES && self.recent.insert(label) {
+            self.ages.push_back((now, label));
         }
     }
 
-    /// Only looks when the table is half full: honest neighbours never get there.
     fn forget(&mut self, now: Instant) {
-        if self.recent.len() >= MAX_RECENT_CLOSES / 2 {
-            self.recent.retain(|_, at| now.saturating_since(*at) < CLOSE_INTERVAL);
+        while let Some((at, label)) = self.ages.front()
+            && now.saturating_since(*at) >= CLOSE_INTERVAL
+        {
+            self.recent.remove(label);
+            self.ages.pop_front();
         }
     }
 }

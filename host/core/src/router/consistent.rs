@@ -19,14 +19,12 @@ impl Router {
         self.assert_bounds();
         self.assert_bindings();
         self.assert_ports();
-        let mut seeks_of: BTreeMap<Hop, usize> = BTreeMap::new();
-        for (id, entry) in &self.seeks {
-            *seeks_of.entry(entry.hops[0]).or_default() += 1;
-            assert!(entry.hops.len() <= limits::MAX_SEEK_HOPS);
-            assert!(self.timers.is_set(Timer::Seek(*id)), "a seek that is never forgotten");
-        }
-        assert_eq!(seeks_of, self.seeks_of, "each hop is charged for its seeks");
         self.hidden.assert_consistent(|timer| self.timers.is_set(timer));
+        self.seeks.assert_consistent();
+        assert!(self.seeks.len() == 0 || self.timers.is_set(Timer::Seeks), "a seek that is never forgotten");
+        let hops = self.links.keys().map(|link| Hop::Link(*link)).chain(self.ports.keys().map(|port| Hop::Port(*port)));
+        assert!(hops.clone().all(|hop| self.hop_number(hop).and_then(|number| self.hop_of(number)) == Some(hop)));
+        assert_eq!(hops.count(), self.numbers.len());
         assert!(self.seen.len() == 0 || self.timers.is_set(Timer::Seen));
         assert!(self.reply_keys.is_empty() || self.timers.is_set(Timer::ReplyKeys));
         assert!(self.scent.next_expiry().is_none() || self.timers.is_set(Timer::Scent));
@@ -51,7 +49,7 @@ impl Router {
         within(
             "timers",
             live.timers,
-            (live.bindings + live.trails + live.connections + live.seeks + live.hidden + live.ports) as usize + 3,
+            (live.bindings + live.trails + live.connections + live.hidden + live.ports) as usize + 4,
         );
     }
 

@@ -46,7 +46,7 @@ impl Router {
                 if phase == Phase::Hidden {
                     self.turn_back(hop, &message);
                 }
-                let spread = self.horizon.spread(phase, id, &message.question(), &self.others_than(hop));
+                let spread = self.horizon.spread(phase, id, || message.question(), &self.others_than(hop));
                 self.spread(hop, &message, spread);
                 if let (Act::End, Flooded::Seek(seek)) = (act, message) {
                     self.follow_from_the_end(hop, seek);
@@ -60,7 +60,7 @@ impl Router {
         let id = message.id();
         // It does so whatever was done with it before, by somebody who wants to see it end early.
         self.seen.act(id, message.stamp().minute, Act::Spread);
-        let spread = self.horizon.spread(Phase::Counted(0), id, &message.question(), &self.others_than(hop));
+        let spread = self.horizon.spread(Phase::Counted(0), id, || message.question(), &self.others_than(hop));
         self.spread(hop, &message, spread);
     }
 

@@ -117,29 +117,29 @@ impl Horizon {
         others.iter().max_by_key(|(link, neighbour)| (coin(neighbour), *link)).map(|(link, _)| *link)
     }
 
-    /// What becomes of a flooded message that came in `phase` and is not hidden from here. `others`: the links but the one that it came by.
+    /// What becomes of a flooded message that came in `phase` and is not hidden from here. `question` is asked only if it matters. `others`: the links but the one that it came by.
     pub(super) fn spread(
         &self,
         phase: Phase,
         id: MessageId,
-        question: &Question,
+        question: impl Fn() -> Question,
         others: &[(LinkId, NeighbourId)],
     ) -> Spread {
-        let few = |heard, phase| Spread { heard, to: self.few(question, others).map(|link| (link, phase)).collect() };
+        let few = |heard, phase| Spread { heard, to: self.few(&question, others).map(|link| (link, phase)).collect() };
         match phase {
             Phase::Hidden if self.rules.start == FloodStart::Everywhere && self.stays_hidden(id) => {
                 few(true, Phase::Hidden)
             }
             Phase::Hidden => few(true, Phase::Counted(1)),
             Phase::Counted(hops) if self.rules.end == FloodEnd::Fading => {
-                let heard = hops < self.fades_at(question);
+                let heard = hops < self.fades_at(&question());
                 if hops < FADE_TO { few(heard, Phase::Counted(hops + 1)) } else { Spread { heard, to: Vec::new() } }
             }
             Phase::Counted(hops) if hops < self.rules.hops => few(true, Phase::Counted(hops + 1)),
             Phase::Counted(_) => few(true, Phase::Ending),
             Phase::Ending => match self.rules.end {
                 FloodEnd::DropTree => self.branch(others),
-                FloodEnd::KeyedStop => self.stop(question, others),
+                FloodEnd::KeyedStop => self.stop(&question(), others),
                 FloodEnd::Fading => Spread { heard: false, to: Vec::new() },
             },
             Phase::Tail(hops) if hops > 1 => {
@@ -152,10 +152,11 @@ impl Horizon {
 
     /// Those to whom a question goes: all where they are few, else as many as the rules say, by coins of (question, neighbour): were they of the
     /// message, a question repeated would be answered each time by the node that is asked, and by others now and then.
-    fn few(&self, question: &Question, others: &[(LinkId, NeighbourId)]) -> impl Iterator<Item = LinkId> {
+    fn few(&self, question: &impl Fn() -> Question, others: &[(LinkId, NeighbourId)]) -> impl Iterator<Item = LinkId> {
         let mut chosen: Vec<LinkId> = others.iter().map(|(link, _)| *link).collect();
         if others.len() > self.rules.fan_out {
-            let coin = |neighbour: &NeighbourId| self.coins.draw(&[b"few", question, &neighbour.0.to_be_bytes()]);
+            let question = question();
+            let coin = |neighbour: &NeighbourId| self.coins.draw(&[b"few", &question, &neighbour.0.to_be_bytes()]);
             let mut order: Vec<_> = others.iter().map(|(link, neighbour)| (coin(neighbour), *link)).collect();
             order.sort_unstable();
             chosen.clear();
@@ -240,7 +241,7 @@ mod tests {
         for flood in 0..floods {
             let (mut phase, mut counted) = (Phase::Hidden, 0);
             for node in nodes.iter().cycle() {
-                phase = node.spread(phase, id(flood), &question(0), &OTHERS[..1]).to[0].1;
+                phase = node.spread(phase, id(flood), || question(0), &OTHERS[..1]).to[0].1;
                 match phase {
                     Phase::Hidden => hidden += 1,
                     Phase::Counted(_) => counted += 1,
@@ -292,7 +293,8 @@ mod tests {
         let mut times = [0u32; 8];
         for number in 0..2_000 {
             let node = ruled(number % 10, FloodRules { fan_out: 4, ..FloodRules::default() });
-            let spread = |message, others: &[_]| node.spread(Phase::Counted(1), id(message), &question(number), others);
+            let spread =
+                |message, others: &[_]| node.spread(Phase::Counted(1), id(message), || question(number), others);
             let to = spread(1, &OTHERS).to;
             assert_eq!(to.len(), 4);
             assert_eq!(to, spread(2, &OTHERS).to, "repeated in another message");
@@ -313,11 +315,11 @@ mod tests {
         let mut numbers = [0u32; 4];
         for node in 0..8_000 {
             let horizon = horizon(node, FloodEnd::DropTree);
-            let spread = horizon.spread(Phase::Ending, id(0), &question(0), &OTHERS);
+            let spread = horizon.spread(Phase::Ending, id(0), || question(0), &OTHERS);
             let branches = count(&spread, Phase::Ending);
             assert_eq!(branches + count(&spread, Phase::Tail(TAIL_HOPS)), OTHERS.len(), "the rest get a tail");
             assert_eq!(spread.heard, branches > 0);
-            assert_eq!(spread, horizon.spread(Phase::Ending, id(node), &question(node), &OTHERS));
+            assert_eq!(spread, horizon.spread(Phase::Ending, id(node), || question(node), &OTHERS));
             numbers[branches.min(3)] += 1;
         }
         for (number, expected) in numbers.iter().zip([6000, 1000, 500, 500]) {
@@ -329,7 +331,7 @@ mod tests {
     fn a_link_that_comes_back_under_another_name_keeps_its_place_in_the_tree() {
         let branching = (0..).map(|node| horizon(node, FloodEnd::DropTree)).find(|node| node.branches == 2);
         let spread =
-            |others: &[_]| branching.as_ref().map(|node| node.spread(Phase::Ending, id(0), &question(0), others));
+            |others: &[_]| branching.as_ref().map(|node| node.spread(Phase::Ending, id(0), || question(0), others));
         let chosen = |spread: Option<Spread>, base: u64| -> Vec<u64> {
             let to = spread.map(|spread| spread.to).unwrap_or_default();
             let mut chosen: Vec<u64> =
@@ -345,9 +347,9 @@ mod tests {
     #[test]
     fn tails_are_short_and_nobody_hears_them() {
         let node = horizon(1, FloodEnd::DropTree);
-        let first = node.spread(Phase::Tail(255), id(0), &question(0), &OTHERS);
+        let first = node.spread(Phase::Tail(255), id(0), || question(0), &OTHERS);
         assert_eq!((first.heard, count(&first, Phase::Tail(TAIL_HOPS - 1))), (false, 8), "whatever a neighbour claims");
-        let last = node.spread(Phase::Tail(1), id(0), &question(0), &OTHERS);
+        let last = node.spread(Phase::Tail(1), id(0), || question(0), &OTHERS);
         assert_eq!(last, Spread { heard: false, to: Vec::new() });
     }
 
@@ -357,15 +359,15 @@ mod tests {
         for degree in [1, 3, 8] {
             let passed: usize = (0..8_000)
                 .map(|n| {
-                    let spread = node.spread(Phase::Ending, id(n), &question(n), &OTHERS[..degree]);
+                    let spread = node.spread(Phase::Ending, id(n), || question(n), &OTHERS[..degree]);
                     assert!(spread.heard);
-                    assert_eq!(spread, node.spread(Phase::Ending, id(n + 1), &question(n), &OTHERS[..degree]));
+                    assert_eq!(spread, node.spread(Phase::Ending, id(n + 1), || question(n), &OTHERS[..degree]));
                     count(&spread, Phase::Ending)
                 })
                 .sum();
             assert!(passed.abs_diff(6_000) < 4 * 80, "{passed} of 6,000 at {degree}");
         }
-        let of = |node, question| horizon(node, FloodEnd::KeyedStop).spread(Phase::Ending, id(0), &question, &OTHERS);
+        let of = |node, question| horizon(node, FloodEnd::KeyedStop).spread(Phase::Ending, id(0), || question, &OTHERS);
         assert!((0..50).any(|n| of(1, question(n)) != of(1, question(n + 1))));
     }
 
@@ -374,7 +376,7 @@ mod tests {
         let nodes: Vec<Horizon> = (0..8_000).map(|node| horizon(node, FloodEnd::Fading)).collect();
         let mut before = nodes.len();
         for hops in 1..=FADE_TO {
-            let spreads = nodes.iter().map(|node| node.spread(Phase::Counted(hops), id(0), &question(7), &OTHERS));
+            let spreads = nodes.iter().map(|node| node.spread(Phase::Counted(hops), id(0), || question(7), &OTHERS));
             let heard = spreads
                 .map(|spread| {
                     assert_eq!(spread.to.len(), if hops < FADE_TO { 8 } else { 0 });

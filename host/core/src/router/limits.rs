@@ -33,10 +33,10 @@ pub const WAKE_UPS_PER_TICK: usize = 512;
 pub const STAMP_MINUTES: u32 = 10;
 
 /// Ids of messages remembered for one hop: 54 new messages a second over ten minutes, eight times ordinary life in a
-/// network of 10,000 nodes; beyond, its messages are dropped. Up to 2.6 MB.
+/// network of 10,000 nodes; beyond, its messages are dropped. Up to 1.6 MB.
 pub const MAX_SEEN_PER_HOP: usize = 32 * 1024;
 
-/// Ids remembered in all, up to 20 MB: a neighbour that comes back under new link ids gains nothing beyond; whoever holds most
+/// Ids remembered in all, up to 13 MB: a neighbour that comes back under new link ids gains nothing beyond; whoever holds most
 /// gives way.
 pub const MAX_SEEN: usize = 8 * MAX_SEEN_PER_HOP;
 
@@ -167,7 +167,7 @@ pub const SEEK_MEMORY: Duration = Duration::from_secs(60);
 /// Seeks remembered for one hop: 136 a second, more than the floods' budget lets in.
 pub const MAX_SEEKS_PER_HOP: usize = 8 * 1024;
 
-/// Seeks remembered in all, of some 200 bytes: 13 MB.
+/// Seeks remembered in all, of some 200 bytes each: 13 MB.
 pub const MAX_SEEKS: usize = 8 * MAX_SEEKS_PER_HOP;
 
 /// Hops remembered for one Seek, in the order in which it came by them.

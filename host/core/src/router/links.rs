@@ -50,7 +50,7 @@ impl Link {
 impl Router {
     pub(super) fn link_up(&mut self, link: LinkId, neighbour: NeighbourId, initiator: bool) {
         if self.links.len() < MAX_LINKS && !self.links.contains_key(&link) {
-            let number = self.number_hop();
+            let number = self.number_hop(Hop::Link(link));
             self.links.insert(link, Link::new(number, neighbour, initiator, self.now.instant));
             if self.links.len() == 1 {
                 let ports: Vec<_> = self.ports.keys().copied().collect();
@@ -61,14 +61,15 @@ impl Router {
     }
 
     pub(super) fn link_down(&mut self, link: LinkId) {
-        if self.links.remove(&link).is_none() {
+        let Some(gone) = self.links.remove(&link) else {
             return;
-        }
+        };
+        self.numbers.remove(&gone.number);
         self.scent.forget_hop(Hop::Link(link), self.now.instant);
         for id in self.bindings_at(|side| matches!(side, Side::Link { link: at, .. } if *at == link)) {
             self.break_from(id, |side| matches!(side, Side::Link { link: at, .. } if *at == link), Close::LinkLost);
         }
-        self.forget_seeks_by(link);
+        self.forget_lost_seeks();
         self.hidden_lost(link);
     }
 
@@ -112,12 +113,20 @@ impl Router {
         self.send(link, ingress, Frame::Close { label });
     }
 
-    /// A number for a new hop.
-    pub(super) fn number_hop(&mut self) -> HopNumber {
+    /// A number for a new hop: the next that none has. (There are far fewer links and ports than numbers.)
+    pub(super) fn number_hop(&mut self, hop: Hop) -> HopNumber {
+        while self.numbers.contains_key(&self.next_hop) {
+            self.next_hop = self.next_hop.wrapping_add(1);
+        }
         let number = self.next_hop;
-        // After four thousand million links the numbers start again: nothing of the first is remembered then.
-        self.next_hop = self.next_hop.wrapping_add(1);
+        self.next_hop = number.wrapping_add(1);
+        self.numbers.insert(number, hop);
         number
+    }
+
+    /// Whose number this is, if it is there yet.
+    pub(super) fn hop_of(&self, number: HopNumber) -> Option<Hop> {
+        self.numbers.get(&number).copied()
     }
 
     pub(super) fn hop_number(&self, hop: Hop) -> Option<HopNumber> {

@@ -14,7 +14,6 @@ mod counters;
 mod data;
 mod delays;
 mod floods;
-mod hash;
 mod hidden;
 mod horizon;
 mod keeps;
@@ -26,6 +25,7 @@ mod scent;
 mod seeks;
 mod seen;
 mod shares;
+mod sought;
 mod timers;
 mod trails;
 mod walks;
@@ -40,6 +40,7 @@ pub use counters::{Counters, Drops, Gauges, Traffic};
 pub use horizon::{FloodEnd, FloodRules, FloodStart};
 pub use walks::{Finding, WalkShape};
 
+use crate::hash::Keyed;
 use crate::keys::Crypto;
 use crate::{
     Address, ConnectionId, IdentityKey, Instant, Label, LinkId, MessageId, NetworkId, Now, PortId, Topic, TrailId,
@@ -48,14 +49,13 @@ use crate::{
 use connections::Connection;
 use data::{End, Route};
 use delays::{Delays, Waits};
-use hash::Keyed;
 use hidden::Hidden;
 use horizon::Horizon;
 use links::Link;
 use ports::{Port, ReplyKey};
 use scent::Scent;
-use seeks::SeekEntry;
 use seen::{Arrival, HopNumber, Seen};
+use sought::Sought;
 use timers::{Timer, Timers};
 use trails::{Binding, BindingId};
 use walks::Walkways;
@@ -84,13 +84,12 @@ pub struct Router {
     /// The ports that hear a topic.
     topics: BTreeMap<Topic, Vec<PortId>>,
     reply_keys: BTreeMap<Address, ReplyKey>,
-    /// The next link's or port's number.
+    /// The next link's or port's number, and whose those are that are given.
     next_hop: HopNumber,
+    numbers: BTreeMap<HopNumber, Hop>,
     scent: Scent,
     seen: Seen,
-    seeks: BTreeMap<MessageId, SeekEntry>,
-    /// How many of them each hop is charged for.
-    seeks_of: BTreeMap<Hop, usize>,
+    seeks: Sought,
     hidden: Hidden,
     bindings: BTreeMap<BindingId, Binding>,
     next_binding: BindingId,
@@ -130,10 +129,10 @@ impl Router {
             topics: BTreeMap::new(),
             reply_keys: BTreeMap::new(),
             next_hop: 0,
+            numbers: BTreeMap::new(),
             scent: Scent::new(keyed.clone()),
             seen: Seen::new(keyed.clone()),
-            seeks: BTreeMap::new(),
-            seeks_of: BTreeMap::new(),
+            seeks: Sought::new(keyed.clone()),
             hidden: Hidden::default(),
             bindings: BTreeMap::new(),
             next_binding: BindingId::FIRST,
@@ -180,7 +179,7 @@ impl Router {
             0 => (self.links.len() + self.seen.len() + self.scent.len() + self.outputs.len()) as u64 ^ self.now.unix_s,
             1 => self.links.get(&link).map_or(0, |link| u64::from(link.number)),
             2 if matches!(frame, Frame::Seek { .. }) => {
-                u64::from(self.seen.knows(id, stamp.minute)) ^ u64::from(self.seeks.contains_key(&id))
+                u64::from(self.seen.knows(id, stamp.minute)) ^ u64::from(self.seeks.get(id).is_some())
             }
             2 => u64::from(self.seen.knows(id, stamp.minute)),
             _ => u64::from(self.scent.has(author, |_| true)),
@@ -229,7 +228,7 @@ impl Router {
         self.release_due();
         for _ in 0..limits::WAKE_UPS_PER_TICK {
             match self.timers.pop(self.now.instant) {
-                Some(Timer::Seek(id)) => self.seek_due(id),
+                Some(Timer::Seeks) => self.seeks_due(),
                 Some(Timer::Hidden(id)) => self.hidden_due(id),
                 Some(Timer::Binding(id)) => self.binding_due(id),
                 Some(Timer::Keep(trail)) => self.keep_due(trail),

@@ -47,7 +47,7 @@ impl Router {
             self.counters.drops.invalid += 1;
             return;
         }
-        let number = self.number_hop();
+        let number = self.number_hop(Hop::Port(port));
         self.owners.insert(address, port);
         self.ports.insert(
             port,
@@ -71,6 +71,7 @@ impl Router {
             return;
         };
         self.owners.remove(&closed.address);
+        self.numbers.remove(&closed.number);
         self.timers.cancel(Timer::Walk(port));
         for topic in closed.topics {
             self.unhear(port, topic);

@@ -6,36 +6,16 @@ use super::{
     Arrival, Close, Event, Hop, Role, Router,
     data::End,
     floods::Flooded,
-    limits::{MAX_OWNED_TRAILS_PER_PORT, MAX_SEEK_HOPS, MAX_SEEKS, MAX_SEEKS_PER_HOP, SEEK_MEMORY, SEEK_SILENCE},
+    limits::{MAX_OWNED_TRAILS_PER_PORT, SEEK_SILENCE, WAKE_UPS_PER_TICK},
     shares::Room,
     timers::Timer,
     trails::Side,
 };
 use crate::{
-    Address, ConnectionId, Instant, LinkId, MessageId, PortId, TrailKeys,
+    ConnectionId, MessageId, PortId, TrailKeys,
     keys::{ShareSecret, TrailEnd},
     wire::{Frame, Seek, SeekMode, Signed, Trail, Verified},
 };
-
-/// What a node remembers of a Seek for a minute.
-pub(super) struct SeekEntry {
-    pub(super) target: Address,
-    /// The seeker's key of the day.
-    pub(super) author: Address,
-    /// By which hops it came, in order: the first is charged for it, a Trail goes back by the first that takes it.
-    pub(super) hops: Vec<Hop>,
-    /// A Trail has come for it, and no second one is taken.
-    pub(super) answered: bool,
-    /// Which of this node's connections it is for.
-    pub(super) connection: Option<ConnectionId>,
-    /// Its target's port was told, once.
-    offered: bool,
-    /// It followed scent from here, once.
-    followed: bool,
-    /// Where a directed one went on to, until its silence is judged.
-    chosen: Option<Hop>,
-    expires: Instant,
-}
 
 impl Router {
     pub(super) fn on_seek(&mut self, hop: Hop, mode: SeekMode, message: Signed<Seek, Verified>) {
@@ -55,13 +35,13 @@ impl Router {
         match mode {
             SeekMode::Directed if first => self.direct_seek(hop, message),
             SeekMode::Directed => {}
-            SeekMode::Walk(way) if self.seeks.contains_key(&message.id()) => self.walk_seek(hop, way, arrival, message),
+            SeekMode::Walk(way) if self.seeks.get(message.id()).is_some() => self.walk_seek(hop, way, arrival, message),
             SeekMode::Flood(phase) if self.scent.is_bad(author, hop, self.now.instant) => {
                 if first {
                     self.wait_for_another_way(hop, phase, &message);
                 }
             }
-            SeekMode::Flood(phase) if self.seeks.contains_key(&message.id()) => {
+            SeekMode::Flood(phase) if self.seeks.get(message.id()).is_some() => {
                 self.flood(hop, phase, Flooded::Seek(message));
             }
             // A late copy of one that is forgotten: no Trail would find its way back.
@@ -76,35 +56,29 @@ impl Router {
         message: &Signed<Seek, Verified>,
         connection: Option<ConnectionId>,
     ) -> bool {
-        let held = self.seeks_of.entry(hop).or_default();
-        if *held >= MAX_SEEKS_PER_HOP || self.seeks.len() >= MAX_SEEKS {
+        let Some(number) = self.hop_number(hop) else {
+            return false;
+        };
+        let ends = [message.target(), message.author()];
+        if !self.seeks.insert(message.id(), ends, number, connection, self.now.instant) {
             self.counters.drops.full += 1;
             return false;
         }
-        *held += 1;
-        let expires = self.now.instant + SEEK_MEMORY;
-        let entry = SeekEntry {
-            target: message.target(),
-            author: message.author(),
-            hops: vec![hop],
-            answered: false,
-            connection,
-            offered: false,
-            followed: false,
-            chosen: None,
-            expires,
-        };
-        self.seeks.insert(message.id(), entry);
-        self.timers.set(Timer::Seek(message.id()), expires);
+        self.watch_seeks();
         true
     }
 
     fn remember_copy(&mut self, hop: Hop, id: MessageId) {
-        if let Some(entry) = self.seeks.get_mut(&id)
-            && entry.hops.len() < MAX_SEEK_HOPS
-            && !entry.hops.contains(&hop)
-        {
-            entry.hops.push(hop);
+        if let Some(number) = self.hop_number(hop) {
+            self.seeks.add_hop(id, number);
+        }
+    }
+
+    /// Wakes up for the first Seek that is due.
+    fn watch_seeks(&mut self) {
+        match self.seeks.next_due() {
+            Some(at) => self.timers.set(Timer::Seeks, at),
+            None => self.timers.cancel(Timer::Seeks),
         }
     }
 
@@ -112,7 +86,7 @@ impl Router {
     /// then somebody else answers, or nobody.
     pub(super) fn direct_seek(&mut self, hop: Hop, message: Signed<Seek, Verified>) {
         let id = message.id();
-        if self.seeks.get_mut(&id).is_some_and(|entry| core::mem::replace(&mut entry.followed, true)) {
+        if self.seeks.get_mut(id).is_some_and(|entry| core::mem::replace(&mut entry.followed, true)) {
             return;
         }
         let own = self.owners.get(&message.target()).copied();
@@ -125,10 +99,10 @@ impl Router {
             self.counters.drops.no_scent += 1;
             return;
         };
-        if let Some(entry) = self.seeks.get_mut(&id) {
-            entry.chosen = chosen;
+        if let Some(number) = self.hop_number(next) {
             let silence = SEEK_SILENCE + self.waits.shape.longest_turnaround();
-            self.timers.set(Timer::Seek(id), self.now.instant + silence);
+            self.seeks.choose(message.id(), number, self.now.instant + silence);
+            self.watch_seeks();
         }
         match next {
             Hop::Link(link) => {
@@ -158,48 +132,26 @@ impl Router {
         }
     }
 
-    pub(super) fn seek_due(&mut self, id: MessageId) {
+    /// Judges silence and forgets, a portion at a time.
+    pub(super) fn seeks_due(&mut self) {
         let now = self.now.instant;
-        let Some(entry) = self.seeks.get_mut(&id) else {
-            return;
-        };
-        if let Some(chosen) = entry.chosen.take()
-            && !entry.answered
-        {
-            self.scent.weaken_for_silence(entry.target, chosen, now);
+        for _ in 0..WAKE_UPS_PER_TICK {
+            let Some(silence) = self.seeks.take_due(now) else {
+                break;
+            };
+            if let Some((target, chosen)) = silence
+                && let Some(hop) = self.hop_of(chosen)
+            {
+                self.scent.weaken_for_silence(target, hop, now);
+            }
         }
-        if entry.expires > now {
-            self.timers.set(Timer::Seek(id), entry.expires);
-        } else {
-            self.forget_seek(id);
-        }
+        self.watch_seeks();
     }
 
     /// A link is gone for good: Seeks that came by no other have no way back.
-    pub(super) fn forget_seeks_by(&mut self, gone: LinkId) {
-        let lost: Vec<MessageId> = self
-            .seeks
-            .iter()
-            .filter(|(_, entry)| entry.hops.contains(&Hop::Link(gone)))
-            .filter(|(_, entry)| entry.hops.iter().all(|hop| self.hop_number(*hop).is_none()))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in lost {
-            self.timers.cancel(Timer::Seek(id));
-            self.forget_seek(id);
-        }
-    }
-
-    fn forget_seek(&mut self, id: MessageId) {
-        if let Some(entry) = self.seeks.remove(&id)
-            && let Some(first) = entry.hops.first()
-            && let Some(held) = self.seeks_of.get_mut(first)
-        {
-            *held -= 1;
-            if *held == 0 {
-                self.seeks_of.remove(first);
-            }
-        }
+    pub(super) fn forget_lost_seeks(&mut self) {
+        let numbers = &self.numbers;
+        self.seeks.forget_lost(|hop| numbers.contains_key(&hop));
     }
 
     /// Lets a local owner answer, when it has heard of the Seek: each once, by the hop that it came by first.
@@ -208,7 +160,7 @@ impl Router {
         if !self.ports.get(&port).is_some_and(|port| port.listening) {
             return;
         }
-        if self.seeks.get_mut(&message.id()).is_some_and(|entry| core::mem::replace(&mut entry.offered, true)) {
+        if self.seeks.get_mut(message.id()).is_some_and(|entry| core::mem::replace(&mut entry.offered, true)) {
             return;
         }
         self.counters.seeks.delivered += 1;

@@ -1,15 +1,16 @@
 //! Which messages were seen: so that each counts once.
 
+use core::hash::{BuildHasher as _, BuildHasherDefault};
 use std::collections::{BTreeMap, HashMap};
 
-use super::{
-    hash::Keyed,
-    limits::{MAX_SEEN, MAX_SEEN_PER_HOP, SCENT_RANKS, STAMP_MINUTES},
+use super::limits::{MAX_SEEN, MAX_SEEN_PER_HOP, SCENT_RANKS, STAMP_MINUTES};
+use crate::{
+    MessageId,
+    hash::{Keyed, Through},
 };
-use crate::MessageId;
 
-/// A link's or port's number in this router, never reused; shorter than a [`Hop`](super::Hop).
-pub(crate) type HopNumber = u32;
+/// A link's or port's number in this router, shorter than a [`Hop`](super::Hop). Not used again before 65,000 others were.
+pub(crate) type HopNumber = u16;
 
 /// What a message's arrival is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +28,23 @@ pub(crate) enum Arrival {
 
 /// The ids of verified messages by the minute of their stamp, for as long as that stamp would be accepted.
 pub(crate) struct Seen {
-    minutes: BTreeMap<u32, HashMap<MessageId, Known, Keyed>>,
+    minutes: BTreeMap<u32, Ids>,
     held: BTreeMap<HopNumber, usize>,
     total: usize,
     keyed: Keyed,
 }
+
+/// An id, as 64 bits of a keyed hash: half as long, and nobody finds two that are the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ShortId([u8; 8]);
+
+impl core::hash::Hash for ShortId {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        state.write_u64(u64::from_ne_bytes(self.0));
+    }
+}
+
+type Ids = HashMap<ShortId, Known, BuildHasherDefault<Through>>;
 
 struct Known {
     /// The first hops that it came by, the very first being charged.
@@ -71,7 +84,7 @@ impl Seen {
 
     /// Notes the arrival of a verified message whose stamp is fresh.
     pub(crate) fn arrive(&mut self, id: MessageId, minute: u32, hop: HopNumber) -> Arrival {
-        if let Some(known) = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id)) {
+        if let Some(known) = self.known(id, minute) {
             let arrivals = usize::from(known.arrivals);
             if known.hidden || arrivals == SCENT_RANKS || known.by[..arrivals].contains(&hop) {
                 return Arrival::Repeated;
@@ -86,20 +99,29 @@ impl Seen {
         if self.total >= MAX_SEEN {
             self.forget_largest();
         }
-        let ids = self.minutes.entry(minute).or_insert_with(|| HashMap::with_hasher(self.keyed.clone()));
+        let short = self.short(id);
+        let ids = self.minutes.entry(minute).or_default();
         let mut by = [0; SCENT_RANKS];
         by[0] = hop;
-        let known = Known { by, arrivals: 1, done: Act::Nothing, hidden: false, heard: false, visits: 0 };
-        ids.insert(id, known);
+        ids.insert(short, Known { by, arrivals: 1, done: Act::Nothing, hidden: false, heard: false, visits: 0 });
         *self.held.entry(hop).or_default() += 1;
         self.total += 1;
         Arrival::First
     }
 
+    fn short(&self, id: MessageId) -> ShortId {
+        ShortId(self.keyed.hash_one(id).to_ne_bytes())
+    }
+
+    fn known(&mut self, id: MessageId, minute: u32) -> Option<&mut Known> {
+        let short = self.short(id);
+        self.minutes.get_mut(&minute)?.get_mut(&short)
+    }
+
     /// What to do with a flooded message whose copy asks for `wanted`: to pass it on once, and once more if what was done before was less. One
     /// that comes back hidden where it was hidden before has gone round in a ring, and spreads.
     pub(crate) fn act(&mut self, id: MessageId, minute: u32, wanted: Act) -> Act {
-        let Some(known) = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id)) else {
+        let Some(known) = self.known(id, minute) else {
             return Act::Nothing;
         };
         let act = if wanted == Act::Hide && known.hidden { Act::Spread } else { wanted };
@@ -116,13 +138,13 @@ impl Seen {
 
     /// Whether a message is heard for the first time: the next time it is not.
     pub(crate) fn hear(&mut self, id: MessageId, minute: u32) -> bool {
-        let known = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id));
+        let known = self.known(id, minute);
         known.is_some_and(|known| !core::mem::replace(&mut known.heard, true))
     }
 
     /// How often a message that walks and has arrived was here before.
     pub(crate) fn visit(&mut self, id: MessageId, minute: u32) -> u8 {
-        let Some(known) = self.minutes.get_mut(&minute).and_then(|ids| ids.get_mut(&id)) else {
+        let Some(known) = self.known(id, minute) else {
             return u8::MAX;
         };
         let visits = known.visits;
@@ -149,7 +171,7 @@ impl Seen {
     /// Whether a message has arrived.
     #[cfg(feature = "simulation")]
     pub(crate) fn knows(&self, id: MessageId, minute: u32) -> bool {
-        self.minutes.get(&minute).is_some_and(|ids| ids.contains_key(&id))
+        self.minutes.get(&minute).is_some_and(|ids| ids.contains_key(&self.short(id)))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -202,6 +224,19 @@ mod tests {
         assert_eq!(seen.arrive(id(1), 100, 8), Arrival::Repeated);
         assert_eq!(seen.arrive(id(1), 100, 10), Arrival::Copy(3));
         assert_eq!(seen.arrive(id(1), 100, 11), Arrival::Repeated);
+    }
+
+    #[test]
+    fn an_id_takes_less_than_52_bytes() {
+        for count in [500, 3_700, MAX_SEEN_PER_HOP as u32] {
+            let mut seen = seen();
+            for number in 0..count {
+                seen.arrive(id(number), 100, 7);
+            }
+            let places: usize = seen.minutes.values().map(|ids| ids.capacity() * 8 / 7).sum();
+            let each = places * (size_of::<(ShortId, Known)>() + 1) / count as usize;
+            assert!(each < 52, "{each} bytes for each of {count}");
+        }
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::trails::BindingId;
 /// Why the router wakes up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// A remembered Seek: its silence is to be judged, or it is to be forgotten.
-    Seek(MessageId),
+    /// The first of the remembered Seeks: its silence is to be judged, or it is to be forgotten.
+    Seeks,
     /// A flooded message that was passed on hidden has not come back.
     Hidden(MessageId),
     /// A binding's ends were silent for too long, or its ten minutes are over.

@@ -132,11 +132,13 @@ impl Router {
         if !neighbour.may_be_theirs(label) {
             return self.violation(link, Violation::LabelDirection);
         }
-        let seeker = match self.seeks.get(&message.seek()) {
+        let seeker = match self.seeks.get(message.seek()) {
             Some(entry) if entry.target != message.author() => {
                 return self.violation(link, Violation::ForeignTrail);
             }
-            Some(entry) => entry.hops.first().copied().filter(|_| !entry.answered),
+            Some(entry) => {
+                entry.hops().first().copied().filter(|_| !entry.answered).and_then(|first| self.hop_of(first))
+            }
             None => None,
         };
         if !seen::is_fresh(message.stamp().minute, minute(self.now)) {
@@ -165,7 +167,7 @@ impl Router {
         let id = self.next_binding;
         self.next_binding = BindingId(id.0 + 1);
         let (seeker, asked) = self.offer(id, owner, &message, Asked::default())?;
-        let entry = self.seeks.get_mut(&seek)?;
+        let entry = self.seeks.get_mut(seek)?;
         entry.answered = true;
         let seeker_address = entry.author;
         let (seeker_deadline, owner_deadline) = (self.first_deadline(&seeker), self.first_deadline(&owner));
@@ -209,11 +211,12 @@ impl Router {
         message: &Signed<Trail, Verified>,
         mut asked: Asked,
     ) -> Option<(Side, Asked)> {
-        let entry = self.seeks.get(&message.seek())?;
-        let (seeker, connection) = (entry.author, entry.connection);
-        let mut hops: Vec<(bool, usize, Hop)> = Vec::with_capacity(entry.hops.len());
-        for (place, hop) in entry.hops.iter().enumerate().filter(|(place, _)| asked.0 & 1 << place == 0) {
-            hops.push((self.scent.is_bad(seeker, *hop, self.now.instant), place, *hop));
+        let (entry, connection) = (self.seeks.get(message.seek())?, self.seeks.connection(message.seek()));
+        let mut hops: Vec<(bool, usize, Hop)> = Vec::with_capacity(entry.hops().len());
+        for (place, number) in entry.hops().iter().enumerate().filter(|(place, _)| asked.0 & 1 << place == 0) {
+            if let Some(hop) = self.hop_of(*number) {
+                hops.push((self.scent.is_bad(entry.author, hop, self.now.instant), place, hop));
+            }
         }
         hops.sort_unstable();
         for (_, place, hop) in hops {

@@ -9,7 +9,7 @@ use rand_chacha::{
 };
 
 /// Steps in all: what a neighbour, a port or the clock does.
-const STEPS: usize = 300_000;
+const STEPS: usize = 1_000_000;
 
 #[test]
 fn random_programs_break_nothing() {
@@ -24,9 +24,12 @@ fn random_programs_break_nothing() {
         sum.packets += ran.packets;
         sum.violations += ran.violations;
         sum.held += ran.held;
+        sum.walks += ran.walks;
+        sum.spread += ran.spread;
     }
     // Programs that get nowhere would prove nothing.
     assert!(sum.trails > 1000 && sum.packets > 1000 && sum.violations > 100 && sum.held > 1000, "{sum:?}");
+    assert!(sum.walks > 1000 && sum.spread > 10_000, "{sum:?}");
 }
 
 #[test]

@@ -389,7 +389,7 @@ fn data_of_a_length_that_the_network_does_not_have_is_an_offence() {
 
 #[test]
 fn a_trail_that_its_seeker_has_no_use_for_is_refused_as_late_as_from_afar() {
-    let setting = balanced();
+    let setting = unhidden(balanced());
     let question = answer_time(&mut Lone::within(setting, 1), 0, 1);
     let mut lone = Lone::within(setting, 2);
     let connection = mute_core::ConnectionId(1);

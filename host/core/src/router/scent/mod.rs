@@ -14,11 +14,10 @@ mod table;
 
 use super::{
     Hop,
-    hash::Keyed,
     limits::{FAILURE_MEMORY, MAX_ROWS, PROBATION, ROW_IDLE, SILENCE_INTERVAL},
 };
-use crate::{Address, Instant};
-use table::{Entry, Place, Row, Seconds, Slot, Standing, Table, Tenths};
+use crate::{Address, Instant, hash::Keyed, time::Tenths};
+use table::{Entry, Place, Row, Seconds, Slot, Standing, Table};
 
 /// The scent that a message's first arrival lays.
 pub(crate) const UNIT: u32 = 1 << 10;

@@ -5,11 +5,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    hash::{BuildHasher as _, BuildHasherDefault, Hasher},
+    hash::{BuildHasher as _, BuildHasherDefault},
 };
 
-use super::super::{Hop, hash::Keyed, limits::MAX_ROW_ENTRIES};
-use crate::{Address, Instant};
+use super::super::{Hop, limits::MAX_ROW_ENTRIES};
+use crate::{
+    Address, Instant,
+    hash::{Keyed, Through},
+    time::Tenths,
+};
 
 /// A hop's number in a table: what entries hold of it.
 pub(super) type Slot = u16;
@@ -18,25 +22,6 @@ pub(super) type Slot = u16;
 pub(super) type Place = u32;
 
 const NOWHERE: Place = Place::MAX;
-
-/// Tenths of a second since the clock's origin: enough for thirteen years.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Tenths(u32);
-
-impl Tenths {
-    pub(super) fn of(at: Instant) -> Self {
-        Self(u32::try_from(at.since_origin().as_millis() / 100).unwrap_or(u32::MAX))
-    }
-
-    /// The first moment that counts as at least `after` this.
-    pub(super) fn plus(self, after: core::time::Duration) -> Instant {
-        Instant::from_origin(core::time::Duration::from_millis(100 * u64::from(self.0)) + after)
-    }
-
-    pub(super) fn since(self, earlier: Self) -> core::time::Duration {
-        core::time::Duration::from_millis(100 * u64::from(self.0.saturating_sub(earlier.0)))
-    }
-}
 
 /// How firmly a row stands: in this order rows give way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,26 +140,6 @@ struct Holder {
     hop: Hop,
     rows: usize,
     lists: [List; 3],
-}
-
-/// Hashes of addresses are hashes already.
-#[derive(Default)]
-pub(super) struct Through(u64);
-
-impl Hasher for Through {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0 << 8 | u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// The rows of a node.
