@@ -141,6 +141,18 @@ impl fmt::Debug for Group {
     }
 }
 
+/// A number for two prefixes, the same on both sides and for everybody, as good as drawn by chance. `None` where an address says nothing.
+pub(super) fn affinity(one: Group, other: Group) -> Option<u64> {
+    if !one.is_prefix() || !other.is_prefix() {
+        return None;
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"mute/1 neighbours affinity").update(&one.min(other).0).update(&one.max(other).0);
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    Some(u64::from_le_bytes(first))
+}
+
 /// Loopback, private and link-local networks: on the same machine or line as this node.
 fn is_local(ip: IpAddr) -> bool {
     match ip {

@@ -1,9 +1,12 @@
 //! Who is let in: classes, places, and the limits by prefix and origin.
 
+use rand_core::Rng as _;
+
 use super::{
-    Admission, Class, Dial, Group, Held, NeighbourAddress, Neighbours, NodeKey, Refusal,
+    Admission, Class, Dial, Held, NeighbourAddress, Neighbours, NodeKey, Refusal,
     book::Origin,
-    limits::{FIRST_STRANGER_BACKOFF, HOLD_ABOVE},
+    limits::{HOLD_ABOVE, INTRODUCTION_INTERVAL, INTRODUCTIONS},
+    places::Wish,
 };
 use crate::{Instant, LinkId, Now};
 
@@ -51,9 +54,12 @@ impl Neighbours {
                 if let Some(dial) = dial.filter(|dial| dialled && dial.class == Class::Outbound) {
                     // It answered: that there is no place for it is our affair.
                     self.book.prove(key, dial.address, dial.origin, now.unix_s, &mut self.rng);
-                    self.book.wait_until(key, now.instant + FIRST_STRANGER_BACKOFF);
+                    let chance = self.rng.next_u32();
+                    self.book.refused(key, now.instant, chance);
                 }
-                let introduce = why == Refusal::Full && !dialled && self.introductions.take(now.instant);
+                let introduce = why == Refusal::Full
+                    && !dialled
+                    && self.introductions.take(INTRODUCTIONS, INTRODUCTION_INTERVAL, now.instant);
                 Admission::Refuse { why, introduce }
             }
             Verdict::Replace { class } => {
@@ -105,13 +111,13 @@ impl Neighbours {
             None if dialled => return Verdict::Refuse(Refusal::Full),
             None => (Class::Inbound, address, Origin::Itself),
         };
-        if self.fits(key, class, address, origin, None) {
+        let places = self.places();
+        let wish = Wish { key, class, address, origin, affinity: self.affinity(address) };
+        if places.fit(&wish, None) {
             return Verdict::Place { class, gone: None };
         }
         match chosen.and_then(|dial| dial.instead_of).filter(|gone| self.may_go(*gone, now)) {
-            Some(gone) if self.fits(key, class, address, origin, Some(gone)) => {
-                Verdict::Place { class, gone: Some(gone) }
-            }
+            Some(gone) if places.fit(&wish, Some(gone)) => Verdict::Place { class, gone: Some(gone) },
             _ => Verdict::Refuse(Refusal::Full),
         }
     }
@@ -169,57 +175,6 @@ impl Neighbours {
         self.links.get(&key).is_some_and(|held| held.class == Class::Outbound && stayed(held))
     }
 
-    /// Whether there is a place for this stranger, `without` one that would give way to it. Attempts under way count as links.
-    pub(super) fn fits(
-        &self,
-        key: NodeKey,
-        class: Class,
-        address: NeighbourAddress,
-        origin: Origin,
-        without: Option<NodeKey>,
-    ) -> bool {
-        let rules = &self.rules;
-        let taken = self.taken(address, origin, [Some(key), without]);
-        let places = match class {
-            _ if !rules.separate_slots => taken.inbound + taken.outbound < rules.inbound + rules.outbound,
-            Class::Inbound => taken.inbound < rules.inbound,
-            _ => taken.outbound < rules.wanted(self.friends_linked()),
-        };
-        let prefix = if address.group() == Group::LOCAL {
-            taken.prefix < rules.local
-        } else {
-            taken.prefix < rules.per_prefix && taken.wide < rules.per_wide_prefix
-        };
-        let origin = class == Class::Inbound || origin == Origin::Given || taken.origin < rules.per_origin;
-        taken.all < rules.most && places && prefix && origin
-    }
-
-    fn taken(&self, address: NeighbourAddress, origin: Origin, without: [Option<NodeKey>; 2]) -> Taken {
-        let (group, wide) = (address.group(), address.wide_group());
-        let links = self.links.iter().map(|(key, held)| (*key, held.class, held.address, held.origin));
-        let dials = self.dials.iter().map(|(key, dial)| (*key, dial.class, dial.address, dial.origin));
-        let mut taken = Taken::default();
-        for (key, class, other, told_by) in links.chain(dials) {
-            if without.contains(&Some(key)) {
-                continue;
-            }
-            taken.all += 1;
-            if class == Class::Friend {
-                continue;
-            }
-            taken.prefix += usize::from(other.group() == group);
-            taken.wide += usize::from(other.wide_group() == wide);
-            match class {
-                Class::Outbound => {
-                    taken.outbound += 1;
-                    taken.origin += usize::from(told_by == origin);
-                }
-                _ => taken.inbound += 1,
-            }
-        }
-        taken
-    }
-
     pub(super) fn friends_linked(&self) -> usize {
         self.links.values().filter(|held| held.class == Class::Friend).count()
     }
@@ -232,20 +187,13 @@ impl Neighbours {
         self.rules.wanted(self.friends_linked()).saturating_sub(links.count() + dials.count()).min(room)
     }
 
+    /// Links that this node has chosen, or its user.
+    pub(super) fn chosen(&self) -> usize {
+        self.links.values().filter(|held| held.class != Class::Inbound).count()
+    }
+
     /// Whether a lost neighbour's place is still kept for it.
     pub(super) fn holds(&self, now: Instant) -> bool {
-        let chosen = self.links.values().filter(|held| held.class != Class::Inbound).count();
-        chosen >= HOLD_ABOVE && now < self.hold_until
+        self.chosen() >= HOLD_ABOVE && now < self.hold_until
     }
-}
-
-/// Places that are taken, and those of them that a newcomer would share a prefix or an origin with.
-#[derive(Default)]
-struct Taken {
-    all: usize,
-    outbound: usize,
-    inbound: usize,
-    prefix: usize,
-    wide: usize,
-    origin: usize,
 }

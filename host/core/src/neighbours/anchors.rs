@@ -51,6 +51,7 @@ pub(super) struct Anchors {
 }
 
 impl Anchors {
+    #[cfg(feature = "fuzzing")]
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }

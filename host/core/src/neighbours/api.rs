@@ -8,6 +8,8 @@ use crate::{Instant, LinkId};
 pub struct NeighboursConfig {
     /// This node.
     pub us: NodeKey,
+    /// Where others see it; hidden if it does not know.
+    pub at: NeighbourAddress,
     /// What it holds to.
     pub rules: Rules,
     /// The node's own, the same over restarts: it decides places in the book and who is told of whom.
@@ -156,7 +158,7 @@ pub enum DialFailure {
 
 /// Where somebody stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum State {
     /// There is a link.
     Up {
         /// Which.

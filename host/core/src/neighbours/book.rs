@@ -6,12 +6,13 @@
 //! unless attempts to reach it have failed, so that a flood of fresh addresses displaces nobody who answers.
 //! Different from Bitcoin's: an address has one place, and whom to dial is chosen by prefix first.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::BTreeMap;
 
 use rand_core::Rng;
 
 use super::{
     Group, NeighbourAddress, NodeKey,
+    address::affinity,
     limits::{
         BUCKET_SIZE, FIRST_STRANGER_BACKOFF, FRESH_S, LONGEST_STRANGER_BACKOFF, NEW_ATTEMPTS, NEW_BUCKETS,
         NEW_BUCKETS_PER_ORIGIN, STALE_S, TRIED_ATTEMPTS, TRIED_BUCKETS, TRIED_BUCKETS_PER_PREFIX,
@@ -56,6 +57,10 @@ pub(super) struct Entry {
     /// When it last proved its key to us, in Unix time.
     pub(super) proven_s: Option<u64>,
     pub(super) retry: Retry,
+    /// Attempts that it refused, in a row.
+    pub(super) refusals: Retry,
+    /// See [`affinity`].
+    pub(super) affinity: Option<u64>,
     place: Place,
 }
 
@@ -63,6 +68,11 @@ impl Entry {
     /// Whether it has proven its key and no attempt has failed since.
     pub(super) fn is_good(&self) -> bool {
         self.proven_s.is_some() && self.retry.failures() == 0
+    }
+
+    /// Whether it may be dialled.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.retry.is_ready(now) && self.refusals.is_ready(now)
     }
 
     /// Whether its place may be given to a newcomer.
@@ -84,9 +94,15 @@ struct Place {
 #[derive(Debug)]
 pub(super) struct Book {
     secret: Secret,
+    /// Where this node is.
+    ours: Group,
     fixed_places: bool,
     entries: BTreeMap<NodeKey, Entry>,
     places: BTreeMap<Place, NodeKey>,
+    /// How many entries each prefix has, and how many of them have proven their keys.
+    prefixes: BTreeMap<Group, [u16; 2]>,
+    /// Prefixes of which one has.
+    proven_prefixes: usize,
 }
 
 /// Decides places. Never printed.
@@ -110,8 +126,16 @@ impl Secret {
 }
 
 impl Book {
-    pub(super) fn new(secret: [u8; 32], fixed_places: bool) -> Self {
-        Self { secret: Secret(secret), fixed_places, entries: BTreeMap::new(), places: BTreeMap::new() }
+    pub(super) fn new(secret: [u8; 32], ours: Group, fixed_places: bool) -> Self {
+        Self {
+            secret: Secret(secret),
+            ours,
+            fixed_places,
+            entries: BTreeMap::new(),
+            places: BTreeMap::new(),
+            prefixes: BTreeMap::new(),
+            proven_prefixes: 0,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -164,7 +188,7 @@ impl Book {
             return;
         }
         let place = self.new_place(address, origin, rng);
-        let entry = Entry { address, origin, heard_s: now_s, proven_s: None, retry: Retry::default(), place };
+        let entry = self.entry(&SavedEntry { address, origin, heard_s: now_s, proven_s: None }, place);
         self.take_place(key, entry, now_s);
     }
 
@@ -177,9 +201,31 @@ impl Book {
             }
             self.remove(there);
         }
+        self.put(key, entry);
+        true
+    }
+
+    fn entry(&self, saved: &SavedEntry, place: Place) -> Entry {
+        let SavedEntry { address, origin, heard_s, proven_s } = *saved;
+        let affinity = affinity(self.ours, address.group());
+        let (retry, refusals) = (Retry::default(), Retry::default());
+        Entry { address, origin, heard_s, proven_s, retry, refusals, affinity, place }
+    }
+
+    fn put(&mut self, key: NodeKey, entry: Entry) {
+        let [all, proven] = self.prefixes.entry(entry.address.group()).or_default();
+        *all += 1;
+        if entry.proven_s.is_some() {
+            *proven += 1;
+            self.proven_prefixes += usize::from(*proven == 1);
+        }
         self.places.insert(entry.place, key);
         self.entries.insert(key, entry);
-        true
+    }
+
+    /// Prefixes that are known: all, and those of which somebody has proven a key.
+    pub(super) fn prefixes(&self) -> [usize; 2] {
+        [self.prefixes.len(), self.proven_prefixes]
     }
 
     /// Whoever we dialled at this address has proven this key.
@@ -191,19 +237,21 @@ impl Book {
         now_s: u64,
         rng: &mut impl Rng,
     ) {
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.entries.get_mut(&key)
+            && entry.place.tried
+            && entry.address == address
+        {
             entry.proven_s = Some(now_s);
             entry.retry.reset();
-            if entry.place.tried && entry.address == address {
-                return;
-            }
+            return;
         }
         let earlier = self.remove(key);
         let (origin, heard_s) = earlier.map_or((origin, now_s), |entry| (entry.origin, entry.heard_s));
+        let refusals = earlier.map(|entry| entry.refusals).unwrap_or_default();
         let proven_s = Some(now_s);
         let place = self.tried_place(address, rng);
         let displaced = self.places.get(&place).copied().and_then(|there| Some((there, *self.entries.get(&there)?)));
-        let entry = Entry { address, origin, heard_s, proven_s, retry: Retry::default(), place };
+        let entry = Entry { refusals, ..self.entry(&SavedEntry { address, origin, heard_s, proven_s }, place) };
         if !self.take_place(key, entry, now_s) {
             let place = self.new_place(address, origin, rng);
             self.take_place(key, Entry { place, ..entry }, now_s);
@@ -231,16 +279,27 @@ impl Book {
         }
     }
 
-    /// It is not to be dialled before this.
-    pub(super) fn wait_until(&mut self, key: NodeKey, until: Instant) {
+    /// It answered, and there was no place for us, or for it here.
+    pub(super) fn refused(&mut self, key: NodeKey, now: Instant, chance: u32) {
         if let Some(entry) = self.entries.get_mut(&key) {
-            entry.retry.wait_until(until);
+            entry.refusals.failed([FIRST_STRANGER_BACKOFF, LONGEST_STRANGER_BACKOFF], now, chance);
         }
     }
 
     pub(super) fn remove(&mut self, key: NodeKey) -> Option<Entry> {
         let entry = self.entries.remove(&key)?;
         self.places.remove(&entry.place);
+        let group = entry.address.group();
+        if let Some([all, proven]) = self.prefixes.get_mut(&group) {
+            *all -= 1;
+            if entry.proven_s.is_some() {
+                *proven -= 1;
+                self.proven_prefixes -= usize::from(*proven == 0);
+            }
+            if *all == 0 {
+                self.prefixes.remove(&group);
+            }
+        }
         Some(entry)
     }
 
@@ -265,7 +324,7 @@ impl Book {
 
     /// Puts back what was saved. Two that want one place: the first has it.
     pub(super) fn restore(&mut self, key: NodeKey, saved: &SavedEntry, rng: &mut impl Rng) {
-        let SavedEntry { address, origin, heard_s, proven_s } = *saved;
+        let SavedEntry { address, origin, proven_s, .. } = *saved;
         if self.entries.contains_key(&key) {
             return;
         }
@@ -274,25 +333,23 @@ impl Book {
             Some(place) => place,
             None => self.new_place(address, origin, rng),
         };
-        if let btree_map::Entry::Vacant(vacant) = self.places.entry(place) {
-            vacant.insert(key);
-            self.entries.insert(key, Entry { address, origin, heard_s, proven_s, retry: Retry::default(), place });
+        if !self.places.contains_key(&place) {
+            self.put(key, self.entry(saved, place));
         }
     }
 
-    /// One of those that are `eligible`: as likely from either table; within it each provider's prefix as likely as any other, each smaller
-    /// prefix within that, and then each address. So an adversary's part is that of its prefixes, however many addresses it mints.
+    /// One of those that are `eligible`: as likely from either table; within it each prefix as likely as any other. So an adversary's part is
+    /// that of its prefixes, however many addresses it mints.
     pub(super) fn pick(
         &self,
         by_prefix: bool,
         rng: &mut impl Rng,
         eligible: impl Fn(NodeKey, &Entry) -> bool,
     ) -> Option<NodeKey> {
-        let mut tables: [Vec<(Group, Group, NodeKey)>; 2] = [Vec::new(), Vec::new()];
+        let mut tables: [Vec<(Group, NodeKey)>; 2] = [Vec::new(), Vec::new()];
         for (key, entry) in &self.entries {
             if eligible(*key, entry) {
-                let (wide, group) = (entry.address.wide_group(), entry.address.group());
-                tables[usize::from(entry.proven_s.is_some())].push((wide, group, *key));
+                tables[usize::from(entry.proven_s.is_some())].push((entry.address.group(), *key));
             }
         }
         let [new, tried] = tables;
@@ -305,10 +362,9 @@ impl Book {
         };
         if by_prefix {
             table.sort_unstable();
-            keep_one(&mut table, rng, |(wide, _, _)| *wide);
-            keep_one(&mut table, rng, |(_, group, _)| *group);
+            keep_one(&mut table, rng, |(group, _)| *group);
         }
-        Some(table.get(below(table.len(), rng))?.2)
+        Some(table.get(below(table.len(), rng))?.1)
     }
 }
 
@@ -317,6 +373,14 @@ impl Book {
     /// Each entry has its place and each place its entry.
     pub(super) fn check(&self) {
         assert_eq!(self.entries.len(), self.places.len());
+        let mut prefixes = BTreeMap::<_, [u16; 2]>::new();
+        for entry in self.entries.values() {
+            let [all, proven] = prefixes.entry(entry.address.group()).or_default();
+            *all += 1;
+            *proven += u16::from(entry.proven_s.is_some());
+        }
+        assert_eq!(self.prefixes, prefixes, "prefixes are miscounted");
+        assert_eq!(self.proven_prefixes, prefixes.values().filter(|[_, proven]| *proven > 0).count());
         for (key, entry) in &self.entries {
             assert_eq!(self.places.get(&entry.place), Some(key), "an entry is not in its place");
             assert!(entry.place.slot < BUCKET_SIZE);

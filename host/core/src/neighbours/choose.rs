@@ -2,8 +2,9 @@
 
 use super::{
     Anchor, Class, Decision, Dial, NeighbourAddress, Neighbours, NodeKey, Tenure,
-    book::Origin,
-    limits::{ASK_INTERVAL, DIALS_AT_ONCE, EMPTY_ROUND, ROUND},
+    book::{Entry, Origin},
+    limits::{ASK_INTERVAL, DIALS_AT_ONCE, EMPTY_ROUND, ROUND, STRANGER_DIALS, STRANGER_DIALS_INTERVAL},
+    places::Wish,
 };
 use crate::{Instant, Now};
 
@@ -59,12 +60,15 @@ impl Neighbours {
                 found => found,
             };
             let Some((key, address, origin)) = found else {
-                if self.strangers_dialled() == 0 {
-                    self.next_round = now.instant + EMPTY_ROUND;
-                    self.ask_everybody(now.instant);
-                }
+                // What happens before (an attempt fails, somebody tells of hosts) begins a round sooner.
+                self.next_round = now.instant + EMPTY_ROUND;
+                self.ask_everybody(now.instant);
                 break;
             };
+            if !self.stranger_dials.take(STRANGER_DIALS, STRANGER_DIALS_INTERVAL, now.instant) {
+                self.next_round = now.instant + EMPTY_ROUND;
+                break;
+            }
             self.dial(key, Class::Outbound, address, origin, None, now.instant);
         }
     }
@@ -73,34 +77,34 @@ impl Neighbours {
         self.dials.values().filter(|dial| dial.class == Class::Outbound).count()
     }
 
-    /// Whether this stranger may be dialled now, `without` one that would give way to it.
-    fn may_dial(
-        &self,
-        key: NodeKey,
-        address: NeighbourAddress,
-        origin: Origin,
-        now: Instant,
-        without: Option<NodeKey>,
-    ) -> bool {
+    /// Whether this stranger may be dialled now, were there a place for it.
+    fn may_dial(&self, key: NodeKey, address: NeighbourAddress, now: Instant) -> bool {
         self.is_idle(key)
             && !self.removed.contains(&key)
             && !self.friends.contains_key(&key)
             && self.bans.key_until(key, now).is_none()
             && !self.bans.bars_group(address.group(), now)
-            && self.fits(key, Class::Outbound, address, origin, without)
     }
 
     fn best_anchor(&self, now: Instant, without: Option<NodeKey>) -> Option<(NodeKey, Anchor)> {
-        let ready = |key: NodeKey, anchor: &Anchor| {
-            anchor.retry.is_ready(now) && self.may_dial(key, anchor.address, anchor.origin, now, without)
+        let places = self.places();
+        let fits = |key: NodeKey, &Anchor { address, origin, .. }: &Anchor| {
+            let wish = Wish { key, class: Class::Outbound, address, origin, affinity: self.affinity(address) };
+            places.fit(&wish, without)
         };
-        self.anchors.ranked().into_iter().find(|(key, anchor)| ready(*key, anchor))
+        self.anchors.ranked().into_iter().find(|(key, anchor)| {
+            anchor.retry.is_ready(now) && self.may_dial(*key, anchor.address, now) && fits(*key, anchor)
+        })
     }
 
     fn pick(&mut self, now: Instant) -> Option<(NodeKey, NeighbourAddress, Origin)> {
         let mut rng = self.rng.clone();
+        let places = self.places();
         let key = self.book.pick(self.rules.choose_by_prefix, &mut rng, |key, entry| {
-            entry.retry.is_ready(now) && self.may_dial(key, entry.address, entry.origin, now, None)
+            let &Entry { address, origin, affinity, .. } = entry;
+            entry.is_ready(now)
+                && places.fit(&Wish { key, class: Class::Outbound, address, origin, affinity }, None)
+                && self.may_dial(key, address, now)
         });
         self.rng = rng;
         let key = key?;

@@ -1,9 +1,11 @@
 //! Whom to tell of whom, and whom to believe.
 
+use core::time::Duration;
+
 use super::{
     Class, Group, Host, NeighbourAddress, Neighbours, NodeKey,
     book::Origin,
-    limits::{ASK_INTERVAL, INTRODUCTION_INTERVAL, INTRODUCTIONS, MAX_CHECKS, MAX_TOLD, TOLD_FOR_S},
+    limits::{ASK_INTERVAL, MAX_CHECKS, MAX_TOLD, TOLD_FOR_S},
     origin_of,
 };
 use crate::{Instant, Now};
@@ -16,13 +18,14 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Takes one of this interval's, if there is one left.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
-        if now.saturating_since(self.since) >= INTRODUCTION_INTERVAL {
+    /// Takes one of this interval's `most`, if there is one left.
+    pub(super) fn take(&mut self, most: u64, interval: Duration, now: Instant) -> bool {
+        if now.saturating_since(self.since) >= interval {
             *self = Self { since: now, count: 0 };
         }
-        self.count += 1;
-        self.count <= INTRODUCTIONS
+        let left = self.count < most;
+        self.count += u64::from(left);
+        left
     }
 }
 

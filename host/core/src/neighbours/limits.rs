@@ -17,9 +17,9 @@ pub const LEAST_LINKS: usize = 4;
 /// mean of all links is the target.
 pub const OUTBOUND_STRANGERS: usize = 4;
 
-/// Strangers that may dial this node. Twice what others want on average, so that a network in which everybody chooses four still has
-/// room for who comes; and outbound ones have places of their own, so that those who come cannot fill a node.
-pub const INBOUND_STRANGERS: usize = 8;
+/// Strangers that may dial this node. Thrice what others want on average, since some nodes are known better than others, and an adversary takes
+/// places as well; outbound ones have places of their own, so that those who come cannot fill a node.
+pub const INBOUND_STRANGERS: usize = 12;
 
 /// Strangers at once with one /24 of IPv4 or one /48 of IPv6: what one line or one rented server comes with.
 pub const STRANGERS_PER_PREFIX: usize = 1;
@@ -33,6 +33,17 @@ pub const LOCAL_STRANGERS: usize = INBOUND_STRANGERS / 2;
 
 /// Chosen strangers of whom one and the same origin told: whoever told of all could have told of its own only.
 pub const OUTBOUND_PER_ORIGIN: usize = 2;
+
+/// Prefixes that a node may link with, however many it knows: four to choose from for each one that is wanted. Measured: with 32, 64 and 128
+/// an adversary with 16 prefixes gets twice, thrice and four times as many places.
+pub const PARTNERS: usize = 4 * OUTBOUND_STRANGERS;
+
+/// Prefixes that somebody told of count up to so many for each one that was reached: whoever tells of hosts that there are not makes
+/// a node choosier, by no more than this.
+pub const PREFIXES_PER_PROVEN: usize = 4;
+
+/// Strangers that may dial, for each chosen link, beyond the first four: a node that has just come cannot be surrounded before it has chosen.
+pub const INBOUND_PER_CHOSEN: usize = 2;
 
 /// Friends at most: people that one knows, and relays of a closed group.
 pub const MAX_FRIENDS: usize = 512;
@@ -65,6 +76,12 @@ pub const ROUND: Duration = Duration::from_secs(1);
 
 /// The same when nobody was found.
 pub const EMPTY_ROUND: Duration = Duration::from_secs(30);
+
+/// Attempts to strangers in [`STRANGER_DIALS_INTERVAL`]: each shows this node to one more.
+pub const STRANGER_DIALS: u64 = 16;
+
+/// See [`STRANGER_DIALS`].
+pub const STRANGER_DIALS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// An attempt that was never answered by the caller counts as failed: the caller's own time-outs are shorter.
 pub const DIAL_FORGOTTEN: Duration = Duration::from_secs(120);
@@ -142,7 +159,7 @@ pub const STALE_S: u64 = 30 * 24 * 3600;
 // ── Exchange ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Hosts in one answer: enough to find four in three answers if half of them are away.
-pub const MAX_TOLD: usize = 16;
+pub const MAX_TOLD: usize = 32;
 
 /// What an asker is told stays the same for so long (where the book does): asking often teaches little.
 pub const TOLD_FOR_S: u64 = 24 * 3600;

@@ -10,8 +10,11 @@
 //! - **Degrees.** 8 links aimed for, at most 16, and a word to the user below 4.
 //! - **Friends** are named by the user. They always find room: a stranger gives way. Nobody is told of them without their consent.
 //! - **Strangers** have few places: those that this node *chose* and those that *dialled* it apart, so that however many
-//!   come, they take none of the chosen ones' places. One /24 (or /48 of IPv6) has one place, a provider's /16 (/32) two, and one origin (who told of
-//!   them) two of the chosen ones'.
+//!   come, they take none of the chosen ones' places; and before it has chosen few may come. One /24 (or /48 of IPv6) has one place, a provider's /16
+//!   (/32) two, and one origin (who told of them) two of the chosen ones'.
+//! - **Partners.** Of the prefixes that it knows a node links with strangers of a few only, which a hash of both sides' prefixes picks. An adversary that
+//!   dials everybody, all the time, is welcome at few with each of its prefixes, and so cannot take the places that honest nodes need. (Without
+//!   this rule places for those that come fill up with it, honest nodes find none, and most of whom they choose is the adversary's: measured.)
 //! - **The book** of addresses (`book.rs`): new and tried, places decided by a secret, a prefix as likely as any other.
 //! - **Only who was asked is believed**: hosts are taken from neighbours that this node chose, as answers. Who dialled us can tell of itself
 //!   only, at the IP address that it comes from, and that is checked by dialling it.
@@ -40,6 +43,7 @@ mod consistent;
 mod exchange;
 mod key;
 pub mod limits;
+mod places;
 mod retry;
 mod rules;
 mod saved;
@@ -51,7 +55,7 @@ use rand_core::Rng as _;
 
 pub use address::{Group, NeighbourAddress};
 pub use api::{
-    Admission, BefriendError, Class, Decision, DialFailure, End, Friend, Host, NeighboursConfig, Refusal, Standing,
+    Admission, BefriendError, Class, Decision, DialFailure, End, Friend, Host, NeighboursConfig, Refusal, State,
 };
 pub use key::{NodeKey, ParseNodeKeyError};
 pub use rules::Rules;
@@ -64,8 +68,8 @@ use anchors::{Anchor, Anchors, Tenure};
 use book::{Book, Origin};
 use exchange::Window;
 use limits::{
-    CHECK_INTERVAL, DIAL_FORGOTTEN, FIRST_BACKOFF, FIRST_STRANGER_BACKOFF, FORGIVEN, LONGEST_FRIEND_BACKOFF,
-    LONGEST_STRANGER_BACKOFF, MAX_DECISIONS, MAX_FRIENDS, MAX_REMOVED, REVIEW, ROUND, STABLE,
+    CHECK_INTERVAL, DIAL_FORGOTTEN, FIRST_BACKOFF, FORGIVEN, LONGEST_FRIEND_BACKOFF, LONGEST_STRANGER_BACKOFF,
+    MAX_DECISIONS, MAX_FRIENDS, MAX_REMOVED, REVIEW, ROUND, STABLE,
 };
 use retry::{Bans, Retry};
 
@@ -112,6 +116,8 @@ struct Befriended {
 /// The policy of one node.
 pub struct Neighbours {
     us: NodeKey,
+    /// Where others see this node.
+    at: NeighbourAddress,
     rules: Rules,
     rng: ChaCha12Rng,
     /// Decides who is told of whom.
@@ -135,6 +141,7 @@ pub struct Neighbours {
     /// The last voluntary change, or the start.
     changed: Instant,
     introductions: Window,
+    stranger_dials: Window,
     decisions: VecDeque<Decision>,
 }
 
@@ -142,9 +149,10 @@ impl Neighbours {
     /// A policy that knows nobody.
     pub fn new(config: &NeighboursConfig, now: Now) -> Self {
         let derive = |purpose| blake3::derive_key(purpose, &config.secret);
-        let book = Book::new(derive("mute/1 neighbours places"), config.rules.fixed_places);
+        let book = Book::new(derive("mute/1 neighbours places"), config.at.group(), config.rules.fixed_places);
         Self {
             us: config.us,
+            at: config.at,
             rules: config.rules,
             rng: ChaCha12Rng::from_seed(config.seed),
             telling: derive("mute/1 neighbours telling"),
@@ -162,6 +170,7 @@ impl Neighbours {
             next_review: now.instant + REVIEW,
             changed: now.instant,
             introductions: Window::default(),
+            stranger_dials: Window::default(),
             decisions: VecDeque::new(),
         }
     }
@@ -267,7 +276,7 @@ impl Neighbours {
                 DialFailure::Impostor => drop(self.book.remove(key)),
                 DialFailure::Refused => {
                     self.book.prove(key, dial.address, dial.origin, now.unix_s, &mut self.rng);
-                    self.book.wait_until(key, now.instant + FIRST_STRANGER_BACKOFF);
+                    self.book.refused(key, now.instant, chance);
                     self.take_in(origin_of(key, dial.address), hosts, now);
                 }
             }
@@ -341,24 +350,38 @@ impl Neighbours {
         self.links.len()
     }
 
+    /// Addresses in the book.
+    pub fn known(&self) -> usize {
+        self.book.len()
+    }
+
     /// Whether there are so few links that the user should know.
     pub fn is_short(&self) -> bool {
         self.links.len() < self.rules.least
     }
 
-    /// Everybody with a link, an attempt, a ban, or a user who named them, by key.
-    pub fn standings(&self, now: Instant) -> BTreeMap<NodeKey, Standing> {
-        let mut standings: BTreeMap<NodeKey, Standing> =
-            self.bans.keys(now).map(|(key, until)| (key, Standing::Banned(until))).collect();
-        for (key, friend) in &self.friends {
-            let waiting = friend.retry.not_before().unwrap_or_default();
-            let standing = if friend.friend.dialled { Standing::Waiting(waiting) } else { Standing::Down };
-            standings.entry(*key).or_insert(standing);
+    /// Where somebody stands; `None`: there is nothing to say.
+    pub fn state(&self, key: NodeKey, now: Instant) -> Option<State> {
+        if let Some(held) = self.links.get(&key) {
+            return Some(State::Up { link: held.link, class: held.class });
         }
-        standings.extend(self.dials.keys().map(|key| (*key, Standing::Dialling)));
-        standings
-            .extend(self.links.iter().map(|(key, held)| (*key, Standing::Up { link: held.link, class: held.class })));
-        standings
+        if self.dials.contains_key(&key) {
+            return Some(State::Dialling);
+        }
+        if let Some(until) = self.bans.key_until(key, now) {
+            return Some(State::Banned(until));
+        }
+        let Befriended { friend, retry } = self.friends.get(&key)?;
+        let waiting = State::Waiting(retry.not_before().unwrap_or_default());
+        Some(if friend.dialled { waiting } else { State::Down })
+    }
+
+    /// Everybody with a link, an attempt, a ban, or a user who named them, by key.
+    pub fn states(&self, now: Instant) -> BTreeMap<NodeKey, State> {
+        let banned = self.bans.keys(now).map(|(key, _)| key);
+        let all = banned.chain(self.friends.keys().copied()).chain(self.dials.keys().copied());
+        let all = all.chain(self.links.keys().copied());
+        all.filter_map(|key| Some((key, self.state(key, now)?))).collect()
     }
 
     /// Whether there is neither a link nor an attempt.

@@ -121,6 +121,7 @@ impl Bans {
         self.keys.iter().filter(move |(_, ban)| now < ban.until).map(|(key, ban)| (*key, ban.until))
     }
 
+    #[cfg(feature = "fuzzing")]
     pub(super) fn len(&self) -> usize {
         self.keys.len().max(self.groups.len())
     }

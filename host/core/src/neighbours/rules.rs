@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use super::limits::{
-    ANCHORS, CHANGE_INTERVAL, HOLD, INBOUND_STRANGERS, LEAST_LINKS, LOCAL_STRANGERS, MINIMUM_STAY, MOST_LINKS,
-    OUTBOUND_PER_ORIGIN, OUTBOUND_STRANGERS, STRANGERS_PER_PREFIX, STRANGERS_PER_WIDE_PREFIX, TARGET_LINKS,
+    ANCHORS, CHANGE_INTERVAL, HOLD, INBOUND_PER_CHOSEN, INBOUND_STRANGERS, LEAST_LINKS, LOCAL_STRANGERS, MINIMUM_STAY,
+    MOST_LINKS, OUTBOUND_PER_ORIGIN, OUTBOUND_STRANGERS, PARTNERS, STRANGERS_PER_PREFIX, STRANGERS_PER_WIDE_PREFIX,
+    TARGET_LINKS,
 };
 
 /// The rules of one node. The default is what MUTE does; a test topology may be [`Rules::fixed`].
@@ -32,6 +33,10 @@ pub struct Rules {
     pub local: usize,
     /// Chosen strangers that one origin told of.
     pub per_origin: usize,
+    /// Of the prefixes that are known, so many are for this node to link with. `None`: all.
+    pub partners: Option<usize>,
+    /// Strangers that may dial, for each chosen link, beyond the first four.
+    pub inbound_per_chosen: usize,
     /// Whether whom to dial is chosen by prefix first. Off: every address that is known is as likely.
     pub choose_by_prefix: bool,
     /// Whether the book's places are fixed by a secret. Off: a newcomer takes a place of somebody at random, as Bitcoin did before 2015.
@@ -60,6 +65,8 @@ impl Default for Rules {
             per_wide_prefix: STRANGERS_PER_WIDE_PREFIX,
             local: LOCAL_STRANGERS,
             per_origin: OUTBOUND_PER_ORIGIN,
+            partners: Some(PARTNERS),
+            inbound_per_chosen: INBOUND_PER_CHOSEN,
             choose_by_prefix: true,
             fixed_places: true,
             anchors: ANCHORS,

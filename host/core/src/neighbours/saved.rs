@@ -202,7 +202,8 @@ pub(crate) fn check_saved(input: &[u8]) -> bool {
         return false;
     };
     assert_eq!(saved.encode(), input, "what was saved is all that its bytes said");
-    let config = NeighboursConfig { us: NodeKey([0; 32]), rules: Rules::default(), secret: [1; 32], seed: [2; 32] };
+    let at = NeighbourAddress::at(([20, 1, 1, 1], 4848).into());
+    let config = NeighboursConfig { us: NodeKey([0; 32]), at, rules: Rules::default(), secret: [1; 32], seed: [2; 32] };
     let mut now = Now { instant: Instant::default(), unix_s: 1_800_000_000 };
     let mut neighbours = Neighbours::new(&config, now);
     assert_eq!(neighbours.load(input, now), Ok(()));

@@ -144,7 +144,7 @@ fn service_outranks_mere_presence_and_counts_once_a_minute() {
 #[test]
 fn whoever_dialled_us_is_never_an_anchor() {
     let mut world = World::new(Rules::default());
-    for number in 0..8 {
+    for number in 0..limits::LEAST_LINKS as u32 {
         assert!(is_kept(world.comes(key(number), host(number).address)));
     }
     world.run(100 * HOUR, |_| true);

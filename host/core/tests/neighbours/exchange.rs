@@ -164,7 +164,7 @@ fn those_that_came_are_one_origin() {
 #[test]
 fn whoever_finds_no_room_is_told_of_others_but_not_without_end() {
     let mut world = knowing();
-    for number in 1000..1008 {
+    for number in 1000..1000 + limits::LEAST_LINKS as u32 {
         world.comes(key(number), address(number as u16, 1, 1));
     }
     let introduced = |world: &mut World| {

@@ -25,7 +25,7 @@ fn four_strangers_are_chosen_and_asked() {
 #[test]
 fn those_that_come_cannot_fill_a_node() {
     for (separate_slots, chosen) in [(true, limits::OUTBOUND_STRANGERS), (false, 0)] {
-        let mut world = World::new(Rules { separate_slots, ..Rules::default() });
+        let mut world = World::new(Rules { separate_slots, inbound_per_chosen: 64, least: 64, ..Rules::default() });
         let kept = (100..300).filter(|number| is_kept(world.comes(key(*number), host(*number).address))).count();
         let places = limits::INBOUND_STRANGERS + if separate_slots { 0 } else { limits::OUTBOUND_STRANGERS };
         assert_eq!(kept, places);
@@ -33,6 +33,67 @@ fn those_that_come_cannot_fill_a_node() {
         world.run(MINUTE, |_| true);
         assert_eq!(world.linked(Class::Outbound).len(), chosen, "with places of their own: {separate_slots}");
     }
+}
+
+#[test]
+fn before_anybody_was_chosen_few_may_come() {
+    let strangers = |world: &mut World, numbers: std::ops::Range<u32>| {
+        numbers.filter(|number| is_kept(world.comes(key(*number), host(*number).address))).count()
+    };
+    let mut world = World::new(Rules::default());
+    assert_eq!(strangers(&mut world, 100..200), limits::LEAST_LINKS);
+    world.knows(0..1);
+    world.run(MINUTE, |_| true);
+    assert_eq!(strangers(&mut world, 200..300), limits::INBOUND_PER_CHOSEN);
+}
+
+#[test]
+fn an_adversary_with_many_prefixes_is_a_partner_with_few() {
+    let dials = |world: &mut World| {
+        let adversary = (0..64).map(|number| (key(1000 + number), address(1000 + number as u16, 1, 1)));
+        adversary.filter(|(key, from)| is_kept(world.comes(*key, *from))).count()
+    };
+    for partners in [Some(limits::PARTNERS), None] {
+        let rules = Rules { partners, ..Rules::default() };
+        let mut kept = 0;
+        for place in 0..20 {
+            let mut world = World::at(rules, address(2000 + place, 1, 1));
+            // It has reached 320 others, so that one in twenty is a partner.
+            for number in 0..320 {
+                world.neighbours.checked(host(number), true, world.now);
+            }
+            world.run(10 * MINUTE, |_| true);
+            assert_eq!(world.linked(Class::Outbound).len(), limits::OUTBOUND_PER_ORIGIN, "there are enough for it");
+            kept += dials(&mut world);
+            world.neighbours.check();
+        }
+        let most = 20 * (limits::LEAST_LINKS + limits::INBOUND_PER_CHOSEN * limits::OUTBOUND_PER_ORIGIN);
+        match partners {
+            // 64 of 64 prefixes are welcome at 1 of 20: 64 in all, give or take three standard deviations.
+            Some(_) => assert!((40..=90).contains(&kept), "{kept}"),
+            None => assert_eq!(kept, most, "they take all there is"),
+        }
+    }
+}
+
+#[test]
+fn partners_agree() {
+    let ours = address(1, 1, 1);
+    let mut welcome = 0;
+    for place in 0..200 {
+        let theirs = address(300 + place, 2, 2);
+        let both = [(ours, theirs), (theirs, ours)].map(|(at, from)| {
+            let mut world = World::at(Rules::default(), at);
+            for number in 1000..1160 {
+                world.neighbours.checked(host(number), true, world.now);
+            }
+            is_kept(world.comes(key(1), from))
+        });
+        assert_eq!(both[0], both[1]);
+        welcome += usize::from(both[0]);
+    }
+    // One in ten; three standard deviations are 13.
+    assert!((7..=33).contains(&welcome), "{welcome}");
 }
 
 #[test]
@@ -47,7 +108,7 @@ fn a_line_has_one_place_and_a_provider_two() {
     let none = usize::MAX;
     let mut world = World::new(Rules { per_prefix: none, per_wide_prefix: none, ..Rules::default() });
     let kept = (0..100).filter(|number| is_kept(world.comes(key(*number), address(1, 1, *number as u8)))).count();
-    assert_eq!(kept, limits::INBOUND_STRANGERS);
+    assert_eq!(kept, limits::LEAST_LINKS, "all that may come before anybody was chosen");
 }
 
 #[test]
@@ -92,8 +153,8 @@ fn a_friend_always_finds_room_and_no_stranger_takes_it_away() {
         let Admission::Keep { class: Class::Friend, instead_of: None, gives_way } = admission else {
             panic!("{admission:?}")
         };
-        // Twelve strangers: four friends find room beside them, then one gives way to each.
-        assert_eq!(gives_way.is_some(), number >= 204, "{number}");
+        // Sixteen strangers: one gives way to each friend.
+        assert!(gives_way.is_some(), "{number}");
         world.neighbours.check();
         if number < 212 {
             let chosen = world.linked(Class::Outbound).len();

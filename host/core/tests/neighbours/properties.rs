@@ -5,7 +5,7 @@ use std::time::Duration;
 use mute_core::{
     LinkId,
     neighbours::{
-        Admission, Class, Decision, DialFailure, End, Friend, Host, NeighbourAddress, NodeKey, Rules, Standing, limits,
+        Admission, Class, Decision, DialFailure, End, Friend, Host, NeighbourAddress, NodeKey, Rules, State, limits,
     },
 };
 use proptest::prelude::*;
@@ -87,13 +87,13 @@ impl Run {
 
     /// A connection has come up. Checks what its admission does to others.
     fn admit(&mut self, key: NodeKey, from: NeighbourAddress, dialled: bool) {
-        let before = self.world.neighbours.standings(self.world.now.instant);
+        let before = self.world.neighbours.states(self.world.now.instant);
         let link = self.world.link();
         let admission = self.world.neighbours.admit(key, from, link, dialled, self.world.now);
         let Admission::Keep { class, instead_of, gives_way } = admission else { return };
         let holder = |link: LinkId| {
-            before.iter().find_map(|(key, standing)| match standing {
-                Standing::Up { link: theirs, class } if *theirs == link => Some((*key, *class)),
+            before.iter().find_map(|(key, state)| match state {
+                State::Up { link: theirs, class } if *theirs == link => Some((*key, *class)),
                 _ => None,
             })
         };

@@ -6,7 +6,7 @@ use mute_core::{
     Instant, LinkId, Now,
     neighbours::{
         Admission, Class, Decision, DialFailure, End, Friend, Host, NeighbourAddress, Neighbours, NeighboursConfig,
-        NodeKey, Refusal, Rules, Standing,
+        NodeKey, Refusal, Rules, State,
     },
 };
 
@@ -48,19 +48,25 @@ pub(crate) struct World {
     pub(crate) checks: Vec<Host>,
 }
 
+/// A node that does not know where others see it, and so takes everybody for a partner.
 pub(crate) fn config(rules: Rules, seed: u8) -> NeighboursConfig {
-    NeighboursConfig { us: key(u32::MAX), rules, secret: [7; 32], seed: [seed; 32] }
+    NeighboursConfig { us: key(u32::MAX), at: NeighbourAddress::HIDDEN, rules, secret: [7; 32], seed: [seed; 32] }
 }
 
 impl World {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self::seeded(rules, 1)
+        Self::with(&config(rules, 1))
     }
 
-    pub(crate) fn seeded(rules: Rules, seed: u8) -> Self {
+    /// A node that others see at this address.
+    pub(crate) fn at(rules: Rules, at: NeighbourAddress) -> Self {
+        Self::with(&NeighboursConfig { at, ..config(rules, 1) })
+    }
+
+    fn with(config: &NeighboursConfig) -> Self {
         let now = Now { instant: Instant::default(), unix_s: START_S };
         Self {
-            neighbours: Neighbours::new(&config(rules, seed), now),
+            neighbours: Neighbours::new(config, now),
             now,
             next_link: 0,
             dialled: Vec::new(),
@@ -140,14 +146,14 @@ impl World {
 
     /// Those with a link of this class, by key.
     pub(crate) fn linked(&self, wanted: Class) -> Vec<NodeKey> {
-        let standings = self.neighbours.standings(self.now.instant);
-        let is = |standing: &Standing| matches!(standing, Standing::Up { class, .. } if *class == wanted);
-        standings.iter().filter(|(_, standing)| is(standing)).map(|(key, _)| *key).collect()
+        let states = self.neighbours.states(self.now.instant);
+        let is = |state: &State| matches!(state, State::Up { class, .. } if *class == wanted);
+        states.iter().filter(|(_, state)| is(state)).map(|(key, _)| *key).collect()
     }
 
     /// Ends a neighbour's link.
     pub(crate) fn lose(&mut self, key: NodeKey, end: End) {
-        if let Some(Standing::Up { link, .. }) = self.neighbours.standings(self.now.instant).get(&key) {
+        if let Some(State::Up { link, .. }) = self.neighbours.states(self.now.instant).get(&key) {
             self.neighbours.down(key, *link, end, self.now);
         }
     }
