@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     record::Record,
     runner,
-    scenarios::{attacks, bench, loops, sanity},
+    scenarios::{attacks, bench, join, loops, sanity},
 };
 
 /// Networks of thousands of MUTE's routers on a virtual clock.
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Attacks(attacks::Attacks),
     /// How fast the engine is, and how large a node.
     Bench(bench::Bench),
+    /// Nodes join by the neighbour policy, among an adversary's.
+    Join(join::Join),
     /// A ring of scent for an address that is gone falls silent.
     Loops(loops::Loops),
     /// Lines, rings and grids: connect, talk, lose a relay.
@@ -65,6 +67,7 @@ impl Command {
         Some(match self {
             Self::Attacks(attacks) => attacks.run(seed),
             Self::Bench(bench) => bench.run(seed),
+            Self::Join(join) => join.run(seed),
             Self::Loops(loops) => loops.run(seed),
             Self::Sanity(sanity) => sanity.run(seed),
             Self::Merge { .. } => return None,

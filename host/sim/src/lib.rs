@@ -24,6 +24,7 @@ mod check;
 pub mod churn;
 mod cli;
 mod events;
+pub mod join;
 mod link;
 mod merge;
 mod network;

@@ -2,5 +2,6 @@
 
 pub mod attacks;
 pub mod bench;
+pub mod join;
 pub mod loops;
 pub mod sanity;
