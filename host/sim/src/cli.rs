@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, ops::Range, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     record::Record,
@@ -59,6 +59,15 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Make a page with plots of JSON records, to be read in a browser.
+    Report {
+        /// Files of records, one a line; `-`: standard input.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Where the page goes.
+        #[arg(long, short, default_value = "report.html", value_name = "FILE")]
+        output: PathBuf,
+    },
 }
 
 impl Command {
@@ -70,9 +79,18 @@ impl Command {
             Self::Join(join) => join.run(seed),
             Self::Loops(loops) => loops.run(seed),
             Self::Sanity(sanity) => sanity.run(seed),
-            Self::Merge { .. } => return None,
+            Self::Merge { .. } | Self::Report { .. } => return None,
         })
     }
+}
+
+/// What a scenario is, as its help says. `name`: its commands' names with blanks between.
+pub(crate) fn about(name: &str) -> Option<String> {
+    let mut command = Cli::command();
+    for word in name.split(' ') {
+        command = command.find_subcommand(word)?.clone();
+    }
+    Some(command.get_long_about().or(command.get_about())?.to_string())
 }
 
 /// Runs the command line of the simulator. `words`: without the program's name. `prefix`: what a process of this program needs before
@@ -106,8 +124,6 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -115,5 +131,6 @@ mod tests {
         Cli::command().debug_assert();
         assert_eq!(seeds("3..7"), Ok(3..7));
         assert!(seeds("7..3").is_err() && seeds("7").is_err());
+        assert!(about("loops").is_some() && about("attacks spoofing").is_some() && about("nothing").is_none());
     }
 }

@@ -5,7 +5,7 @@
 //! daemon has. What is measured here happens there.
 //!
 //! A run is a function of its seed: the same seed, parameters and program give the same output, byte for byte. One process runs one seed, so
-//! that any scheduler of a cluster can spread seeds over machines; `merge` puts their records together.
+//! that any scheduler of a cluster can spread seeds over machines; `merge` puts their records together, and `report` makes a page of them.
 //!
 //! - [`Network`] is the engine; [`Topology`] says who is whose neighbour, [`LinkParams`] what links are like.
 //! - A scenario is an [`App`]: one value that hears what all ports of all nodes learn. [`traffic`] and [`churn`] are parts to build
@@ -31,6 +31,7 @@ mod network;
 mod queue;
 mod random;
 mod record;
+mod report;
 mod runner;
 pub mod scenarios;
 pub mod stats;

@@ -113,13 +113,16 @@ impl Merged {
             };
             let verdicts: Vec<_> = self.records.iter().filter_map(of).collect();
             let passed = verdicts.iter().filter(|(_, passed, _)| *passed).count();
+            let count = verdicts.len();
             let detail = match verdicts.iter().find(|(_, passed, _)| !passed) {
+                Some((_, _, detail)) if verdicts.len() == 1 => detail.clone(),
                 Some((seed, _, detail)) => {
                     format!("with {passed} of {} seeds; with seed {seed}: {detail}", verdicts.len())
                 }
+                None if passed == 1 => verdicts.into_iter().map(|(_, _, detail)| detail).collect(),
                 None => format!("with all {passed} seeds"),
             };
-            Check { name: name.to_owned(), passed: passed == verdicts.len(), detail }
+            Check { name: name.to_owned(), passed: passed == count, detail }
         });
         merged.collect()
     }

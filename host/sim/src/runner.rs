@@ -8,15 +8,16 @@ use std::{
 };
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{self, Cli, Command},
     merge::merge,
     record::Record,
+    report,
 };
 
 /// Does what the command line asks for. `false`: a check failed.
 pub(crate) fn run(cli: &Cli, words: &[OsString], prefix: &[&str]) -> Result<bool> {
     let records = match (&cli.command, &cli.run.seeds) {
-        (Command::Merge { files }, _) => read_all(files)?,
+        (Command::Merge { files } | Command::Report { files, .. }, _) => read_all(files)?,
         (command, None) => command.scenario(cli.run.seed).map(|record| finished(cli, record)).into_iter().collect(),
         (_, Some(seeds)) if cli.run.jobs > 1 => in_processes(cli, seeds.clone().collect(), words, prefix)?,
         (command, Some(seeds)) => {
@@ -25,6 +26,12 @@ pub(crate) fn run(cli: &Cli, words: &[OsString], prefix: &[&str]) -> Result<bool
         }
     };
     let passed = records.iter().all(Record::passed);
+    if let Command::Report { output, .. } = &cli.command {
+        let page = report::page(records, cli::about).map_err(Error::other)?;
+        std::fs::write(output, page)
+            .map_err(|error| Error::new(error.kind(), format!("{}: {error}", output.display())))?;
+        return Ok(true);
+    }
     print(cli, records)?;
     Ok(passed)
 }
@@ -57,12 +64,17 @@ fn print(cli: &Cli, records: Vec<Record>) -> Result<()> {
 fn read_all(files: &[std::path::PathBuf]) -> Result<Vec<Record>> {
     let mut records = Vec::new();
     for file in files {
-        let reader: Box<dyn Read> =
-            if file == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(std::fs::File::open(file)?) };
-        for line in BufReader::new(reader).lines() {
-            let line = line?;
+        let wrong = |error: Error| Error::new(error.kind(), format!("{}: {error}", file.display()));
+        let reader: Box<dyn Read> = match file {
+            file if file == Path::new("-") => Box::new(std::io::stdin()),
+            file => Box::new(std::fs::File::open(file).map_err(wrong)?),
+        };
+        for (number, line) in BufReader::new(reader).lines().enumerate() {
+            let line = line.map_err(wrong)?;
             if !line.trim().is_empty() {
-                records.push(serde_json::from_str(&line)?);
+                let record = serde_json::from_str(&line);
+                let record = record.map_err(|error| Error::other(format!("line {}: {error}", number + 1)));
+                records.push(record.map_err(wrong)?);
             }
         }
     }

@@ -58,6 +58,11 @@ pub(crate) fn columns(head: &[String], rows: &[Vec<String>], left: impl Fn(usize
     text
 }
 
+/// Whether a column holds texts only, and goes to the left.
+pub(crate) fn is_text(table: &Table, column: usize) -> bool {
+    table.rows.iter().all(|row| matches!(row.get(column), Some(Cell::Text(_))))
+}
+
 impl Table {
     /// The table as text.
     pub fn render(&self) -> String {
@@ -66,8 +71,7 @@ impl Table {
             Cell::Text(text) => text.clone(),
         };
         let rows: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(show).collect()).collect();
-        let is_text = |column: usize| self.rows.iter().all(|row| matches!(row.get(column), Some(Cell::Text(_))));
-        format!("{}\n{}", self.name, columns(&self.columns, &rows, is_text))
+        format!("{}\n{}", self.name, columns(&self.columns, &rows, |column| is_text(self, column)))
     }
 }
 

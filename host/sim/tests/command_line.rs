@@ -49,6 +49,22 @@ fn seeds_in_processes_are_the_seeds_one_after_the_other() {
 }
 
 #[test]
+fn records_become_a_page_and_what_is_none_is_named() {
+    let folder = std::env::temp_dir().join(format!("mute-sim-report-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let [records, page, other] = ["records", "page.html", "other"].map(|name| folder.join(name));
+    std::fs::write(&records, text(&["sanity", "--seeds", "1..3", "--json"])).expect("the file is written");
+    text(&["report", &records.to_string_lossy(), "--output", &page.to_string_lossy()]);
+    let html = std::fs::read_to_string(&page).expect("the page is written");
+    assert!(html.contains("seeds 1 to 2") && html.contains("all 5 hold"), "{html}");
+    std::fs::write(&other, "\n{\"scenario\": 5}\n").expect("the file is written");
+    let refused = Command::new(env!("CARGO_BIN_EXE_mute-sim")).arg("merge").arg(&other).output().expect("it starts");
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && error.contains("other: line 2: invalid type"), "{error}");
+    std::fs::remove_dir_all(&folder).expect("it was there");
+}
+
+#[test]
 fn a_small_network_of_every_kind_carries_what_it_should() {
     for topology in ["random-regular", "watts-strogatz", "barabasi-albert"] {
         let words = ["bench", "--nodes", "200", "--floods", "3", "--connections", "5", "--packets", "50", "--json"];
