@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use crate::{
     record::Record,
     runner,
-    scenarios::{attacks, bench, join, loops, sanity},
+    scenarios::{attacks, bench, fairness, join, loops, sanity},
 };
 
 /// Networks of thousands of MUTE's routers on a virtual clock.
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Attacks(attacks::Attacks),
     /// How fast the engine is, and how large a node.
     Bench(bench::Bench),
+    /// Who gets how much of a link that more is asked of than it has.
+    Fairness(fairness::Fairness),
     /// Nodes join by the neighbour policy, among an adversary's.
     Join(join::Join),
     /// A ring of scent for an address that is gone falls silent.
@@ -76,6 +78,7 @@ impl Command {
         Some(match self {
             Self::Attacks(attacks) => attacks.run(seed),
             Self::Bench(bench) => bench.run(seed),
+            Self::Fairness(fairness) => fairness.run(seed),
             Self::Join(join) => join.run(seed),
             Self::Loops(loops) => loops.run(seed),
             Self::Sanity(sanity) => sanity.run(seed),

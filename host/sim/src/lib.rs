@@ -38,6 +38,7 @@ pub mod stats;
 mod table;
 mod topology;
 pub mod traffic;
+mod trails;
 
 pub use app::{App, Behaviour, BlackHole, NodeId, Slow, Timer};
 pub use check::{Checks, Deliveries, Expectation};
@@ -50,3 +51,4 @@ pub use random::{Random, derive, weibull_scale};
 pub use record::{Cell, Check, Figure, Record, Series, Table};
 pub use table::number;
 pub use topology::{Kind, Topology};
+pub use trails::{Way, Ways};

@@ -37,7 +37,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// Whether it shares the strangers' half of the upload.
+    /// Whether it shares with all strangers what one friend gets of the upload.
     pub const fn is_stranger(self) -> bool {
         !matches!(self, Self::Friend)
     }

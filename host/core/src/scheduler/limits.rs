@@ -40,6 +40,9 @@ pub const QUANTUM: u32 = 4096;
 /// The least that a stranger gets in a round when there are many: so that a round always brings somebody on.
 pub const LEAST_QUANTUM: u32 = 256;
 
+/// The same when no friend waits: four minted nodes have a round like one friend's, and a large packet still goes after a few rounds.
+pub const LONE_QUANTUM: u32 = QUANTUM / 4;
+
 /// The share of control kinds when something else waits is a half: `CONTROL_SHARE` parts to one. All trails' Keeps of eight neighbours need less.
 pub(super) const CONTROL_SHARE: u32 = 1;
 

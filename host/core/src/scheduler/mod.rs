@@ -5,8 +5,9 @@
 //! - Data takes turns by **ingress**, the neighbour that it comes from, by deficit round robin: whoever fills the link gets what the others leave, and
 //!   a hog with a hundred trails counts as one. All identities of this node together are one ingress without privilege. So the share that each node decides
 //!   holds for the whole way: what a bystander three hops away gets is not decided by how much others ask for.
-//! - An [`Ingress`] may weigh more than one ([`Standing`]), and strangers together get at most half while a friend waits. This node itself is a friend beside friends and a
-//!   stranger beside strangers: what it sends must not be told from what it relays by the share that it gets.
+//! - An [`Ingress`] may weigh more than one ([`Standing`]), and strangers together get as much as one friend while a friend waits: whoever mints four nodes is one user.
+//!   (With half for all strangers, as first designed, a bystander behind a friend kept 73 % of its fair share beside such a hog and one more user, and 61 % beside three.) This
+//!   node itself is a friend beside friends and a stranger beside strangers: what it sends must not be told from what it relays by the share that it gets.
 //! - Within an ingress the oldest packet goes first, so that the share which was decided upstream survives. Trails that send little may go ahead of others, as
 //!   FQ-CoDel's new flows do, for an eighth of the ingress's bytes: that bounds what minted labels gain.
 //! - A trail's packets are never reordered. A Close goes behind what waits of its trail; a Keep or Trail may overtake Data.

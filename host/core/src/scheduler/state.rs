@@ -7,7 +7,8 @@ use super::{
     lane::{Lane, Lanes},
     limits::{
         CONTROL_BURST, CONTROL_BYTES, CONTROL_INGRESS_BYTES, CONTROL_SHARE, FLOOD_BURST, FLOOD_BYTES,
-        FLOOD_INGRESS_BYTES, FLOOD_SHARE, INGRESS_MEMORY, LEAST_CHARGE, LEAST_QUANTUM, MAX_INGRESSES, QUANTUM,
+        FLOOD_INGRESS_BYTES, FLOOD_SHARE, INGRESS_MEMORY, LEAST_CHARGE, LEAST_QUANTUM, LONE_QUANTUM, MAX_INGRESSES,
+        QUANTUM,
     },
     rate::DrainRate,
     ring::{Has, Ring},
@@ -324,27 +325,34 @@ const fn has_any(any: bool) -> Has {
     if any { Has::Now } else { Has::Nothing }
 }
 
-/// What an ingress may send in a round: by its weight, and for strangers so that all of them together get no more than the others do, if a friend is among these.
+/// What an ingress may send in a round: by its weight, and for strangers so that all of them together get no more than the heaviest of the others. Whoever mints
+/// nodes is one user then. This node itself is a stranger unless a friend waits too. Strangers who are alone take turns as short: a friend whose queue is empty
+/// for a moment comes back to a round of the same length, not to four times what it had.
 fn quantum<S>(ingresses: &[Waits<S>], ring: &Ring, place: u8) -> u32 {
     let Some(own) = ingresses.get(usize::from(place)) else {
         return QUANTUM;
     };
     let full = QUANTUM * u32::from(own.standing.weight);
-    if !own.standing.stranger {
-        return full;
-    }
-    let (mut strangers, mut others, mut friend) = (0, 0, false);
+    let (mut strangers, mut heaviest, mut this_node, mut friend) = (0, 1, 0, false);
     for waits in ring.listed().filter_map(|place| ingresses.get(usize::from(place))) {
         let weight = u32::from(waits.standing.weight);
-        if waits.standing.stranger {
-            strangers += weight;
-        } else {
-            others += weight;
-            friend |= waits.source.is_some();
+        match (waits.standing.stranger, waits.source.is_some()) {
+            (true, _) => strangers += weight,
+            (false, false) => this_node = weight,
+            (false, true) => {
+                heaviest = heaviest.max(weight);
+                friend = true;
+            }
         }
     }
-    if !friend || strangers <= others {
+    let is_favoured = !own.standing.stranger && (own.source.is_some() || friend || strangers == 0);
+    if friend {
+        heaviest = heaviest.max(this_node);
+    } else {
+        strangers += this_node;
+    }
+    if is_favoured || strangers <= heaviest {
         return full;
     }
-    (full * others / strangers).max(LEAST_QUANTUM)
+    (full * heaviest / strangers).max(if friend { LEAST_QUANTUM } else { LONE_QUANTUM })
 }

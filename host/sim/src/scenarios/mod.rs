@@ -2,6 +2,7 @@
 
 pub mod attacks;
 pub mod bench;
+pub mod fairness;
 pub mod join;
 pub mod loops;
 pub mod sanity;
