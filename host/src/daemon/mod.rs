@@ -73,6 +73,7 @@ struct Daemon {
     plugins: Plugins,
     service: Arc<service::Service>,
     server: Server,
+    store: Store,
 }
 
 impl Daemon {
@@ -89,9 +90,9 @@ impl Daemon {
         let plugins = Plugins::start(plugin_options(&home, &config), store.clone(), network)
             .await
             .map_err(|error| Error::failure(error.to_string()))?;
-        let service = Arc::new(service::Service::new(&home, &config, node.clone(), store, plugins.clone()));
+        let service = Arc::new(service::Service::new(&home, &config, node.clone(), store.clone(), plugins.clone()));
         tracing::info!("the node runs");
-        Ok(Self { home, node, plugins, service, server })
+        Ok(Self { home, node, plugins, service, server, store })
     }
 
     async fn status(&self) -> Result<node::Status> {
@@ -115,8 +116,10 @@ impl Daemon {
         };
         tokio::select! {
             ended = tokio::time::timeout(SHUTDOWN_PATIENCE, ending) => {
-                if ended.is_err() {
-                    tracing::warn!("not all ended in time");
+                match ended {
+                    // Else the next run takes it that this one heard messages until it was killed.
+                    Ok(()) => end_run(&self.store).await,
+                    Err(_) => tracing::warn!("not all ended in time"),
                 }
             }
             // The second signal forces it.
@@ -130,10 +133,24 @@ impl Daemon {
     }
 }
 
+/// Notes when this run ended. Whatever goes wrong costs the next run two minutes of scent.
+async fn end_run(store: &Store) {
+    let store = store.clone();
+    if !matches!(tokio::task::spawn_blocking(move || store.end_run(unix_now())).await, Ok(Ok(()))) {
+        tracing::warn!("the end of this run was not written down");
+    }
+}
+
+/// Seconds since 1970-01-01 UTC.
+fn unix_now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 async fn start_node(config: &Config, store: &Store) -> Result<node::Handle> {
     let seed = store.node_key().map_err(store_failed)?;
     let network = NetworkId::derive(&config.network, config.profile);
     let mut node = NodeConfig::new(NodeSecret::from_seed(&seed), network, config.profile);
+    node.heard_until = store.begin_run(unix_now()).map_err(store_failed)?;
     node.listen = config.listen;
     // Checked when the configuration was loaded.
     node.peers = config.peer_addresses().map_err(Error::usage)?;

@@ -33,6 +33,8 @@ pub struct NodeConfig {
     pub max_links: usize,
     /// How long a connection without a trail is sought before it fails with no-route.
     pub no_route_after: Duration,
+    /// When the run before this one ended, as [`RouterConfig::heard_until`](mute_core::RouterConfig::heard_until) has it.
+    pub heard_until: Option<u64>,
 }
 
 impl NodeConfig {
@@ -48,6 +50,7 @@ impl NodeConfig {
             fixed_topology: false,
             max_links: DEFAULT_MAX_LINKS,
             no_route_after: DEFAULT_NO_ROUTE_AFTER,
+            heard_until: None,
         }
     }
 }

@@ -116,6 +116,7 @@ impl Node {
         let router = RouterConfig {
             profile: config.profile,
             no_route_after: config.no_route_after,
+            heard_until: config.heard_until,
             ..RouterConfig::new(config.network, seed, *config.key.derive("mute/1 router secret"))
         };
         let known = Known::new(config.network, *config.key.derive("mute/1 known messages"));

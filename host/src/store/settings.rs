@@ -8,6 +8,8 @@ use super::{SETTINGS, Store, StoreError};
 
 /// Where the seed of the node's own key stands.
 const NODE_KEY: &str = "node-key";
+/// When the last run ended: nothing while one runs, or after a crash.
+const LAST_RUN: &str = "last-run";
 /// Where the network's name stands.
 const NETWORK: &str = "network";
 
@@ -43,6 +45,25 @@ impl Store {
             table.insert(NODE_KEY, seed.as_slice())?;
             Ok(seed)
         })
+    }
+
+    /// A run begins at `now`, in seconds since 1970-01-01 UTC. When the one before it ended: now, if it did not say; `None`: there was none.
+    pub fn begin_run(&self, now: u64) -> Result<Option<u64>, StoreError> {
+        self.write(|transaction| {
+            let mut table = transaction.open_table(SETTINGS)?;
+            let last = match table.get(LAST_RUN)? {
+                None => None,
+                Some(ended) if ended.value().is_empty() => Some(now),
+                Some(ended) => Some(u64::from_be_bytes(fixed(ended.value(), "the end of the last run")?)),
+            };
+            table.insert(LAST_RUN, [].as_slice())?;
+            Ok(last)
+        })
+    }
+
+    /// The run has ended, and hears no more.
+    pub fn end_run(&self, now: u64) -> Result<(), StoreError> {
+        self.set_setting(LAST_RUN, Some(&now.to_be_bytes()))
     }
 
     /// The network that this node belongs to, if it was chosen.

@@ -23,6 +23,15 @@ fn the_file_is_private_and_belongs_to_one_opener() {
 }
 
 #[test]
+fn a_run_learns_when_the_one_before_it_ended() {
+    let (_home, store) = store();
+    assert_eq!(store.begin_run(100).expect("it is written"), None, "the first");
+    store.end_run(200).expect("it is written");
+    assert_eq!(store.begin_run(300).expect("it is written"), Some(200));
+    assert_eq!(store.begin_run(400).expect("it is written"), Some(400), "the one before it did not say");
+}
+
+#[test]
 fn what_is_no_database_is_named_damaged() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let path = home.path().join("mute.redb");

@@ -21,6 +21,9 @@ pub struct RouterConfig {
     pub seed: [u8; 32],
     /// Keys the decisions that must stay the same over restarts (where floods end).
     pub secret: [u8; 32],
+    /// When the run of this node before this one ended, in seconds since 1970-01-01 UTC: the present if that is not known, as after a crash; `None`
+    /// if there was none. What that run may have heard lays no scent, so for up to two minutes after its end nothing of others does.
+    pub heard_until: Option<u64>,
     /// How long a connection without a trail is sought before it fails with [`Close::NoRoute`].
     pub no_route_after: core::time::Duration,
     /// How far floods go. (A node may have rules of its own; a network is measured with one for all.)
@@ -39,6 +42,7 @@ impl RouterConfig {
             profile: Profile::Fast,
             seed,
             secret,
+            heard_until: None,
             no_route_after: super::limits::NO_ROUTE_AFTER,
             floods: FloodRules::default(),
             finding: Finding::default(),

@@ -165,7 +165,7 @@ impl Router {
         };
         if !self.pay(hop, &Frame::Seek { mode, message: message.clone() })
             || self.arrive(hop, message.id(), stamp, message.author()) != Some(Arrival::First)
-            || !self.remember(hop, &message, Some(id))
+            || !self.remember(hop, &message, Arrival::First, Some(id))
         {
             return;
         }

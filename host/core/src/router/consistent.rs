@@ -25,7 +25,8 @@ impl Router {
         let hops = self.links.keys().map(|link| Hop::Link(*link)).chain(self.ports.keys().map(|port| Hop::Port(*port)));
         assert!(hops.clone().all(|hop| self.hop_number(hop).and_then(|number| self.hop_of(number)) == Some(hop)));
         assert_eq!(hops.count(), self.numbers.len());
-        assert!(self.seen.len() == 0 || self.timers.is_set(Timer::Seen));
+        self.seen.assert_consistent();
+        assert!(self.seen.is_empty() || self.timers.is_set(Timer::Seen));
         assert!(self.reply_keys.is_empty() || self.timers.is_set(Timer::ReplyKeys));
         assert!(self.scent.next_expiry().is_none() || self.timers.is_set(Timer::Scent));
         let shape = &self.waits.shape;

@@ -8,7 +8,7 @@ use super::{
     },
     minute,
     scent::UNIT,
-    seen,
+    stamps,
     timers::Timer,
     trails::{BindingId, Passed, Side, Towards},
 };
@@ -58,7 +58,7 @@ impl Router {
             let far = binding.end(end.role.other_end());
             let amount = arrived(report, far.report);
             self.scent.strengthen(far.address, Hop::Link(link), amount, self.now.instant);
-            self.lay(message.author(), hop, 0, stamp);
+            self.lay(message.author(), hop, 0);
             self.counters.keeps.passed(hop, 1);
             self.send(link, hop, Frame::Keep { label, message });
         }
@@ -76,12 +76,12 @@ impl Router {
         let Some(binding) = self.bindings.get(&id) else {
             return;
         };
-        let (near, far) = (binding.end(from), binding.end(from.other()));
+        let (near, far, doubtful) = (binding.end(from), binding.end(from.other()), binding.doubtful);
         if message.seek() != binding.seek || message.author() != near.address {
             return self.violation(link, Violation::ForeignKeep);
         }
         let (report, stamp) = (message.report(), message.stamp());
-        if !seen::is_fresh(stamp.minute, minute(self.now)) {
+        if !stamps::is_fresh(stamp.minute, minute(self.now)) {
             self.counters.drops.stale += 1;
             return;
         }
@@ -90,8 +90,10 @@ impl Router {
             return;
         }
         let (far_side, far_address, amount) = (far.side, far.address, arrived(report, far.report));
-        self.lay(message.author(), Hop::Link(link), 0, stamp);
-        self.scent.strengthen(far_address, far_side.hop(), amount, self.now.instant);
+        if !doubtful {
+            self.lay(message.author(), Hop::Link(link), 0);
+            self.scent.strengthen(far_address, far_side.hop(), amount, self.now.instant);
+        }
         let bad = self.take_report(id, from, report);
         if from == Towards::Seeker {
             self.confirm(id);

@@ -22,7 +22,8 @@ impl Router {
     }
 
     pub(super) fn on_letter(&mut self, hop: Hop, message: Signed<Letter, Verified>) {
-        if self.arrive(hop, message.id(), message.stamp(), message.author()) != Some(Arrival::First) {
+        let arrival = self.arrive(hop, message.id(), message.stamp(), message.author());
+        if !arrival.is_some_and(Arrival::is_first) {
             return;
         }
         let to = message.to();

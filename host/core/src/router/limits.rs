@@ -32,6 +32,10 @@ pub const WAKE_UPS_PER_TICK: usize = 512;
 /// A stamp this many minutes from the present, either way, is refused: clocks differ, and ids are remembered for as long.
 pub const STAMP_MINUTES: u32 = 10;
 
+/// What is stamped further ahead of this node's clock than this lays no scent, so that after a restart nothing has to be without scent for longer
+/// than this and a minute. Clocks that the network sets differ by less than a second.
+pub const SCENT_AHEAD: Duration = Duration::from_secs(60);
+
 /// Ids of messages remembered for one hop: 54 new messages a second over ten minutes, eight times ordinary life in a
 /// network of 10,000 nodes; beyond, its messages are dropped. Up to 1.6 MB.
 pub const MAX_SEEN_PER_HOP: usize = 32 * 1024;
@@ -39,6 +43,10 @@ pub const MAX_SEEN_PER_HOP: usize = 32 * 1024;
 /// Ids remembered in all, up to 13 MB: a neighbour that comes back under new link ids gains nothing beyond; whoever holds most
 /// gives way.
 pub const MAX_SEEN: usize = 8 * MAX_SEEN_PER_HOP;
+
+/// Bits for ids that gave way, for each ten minutes of stamps: 2 MB, three times at most. To make one honest message in forty lay no scent takes two
+/// million others, as many as twenty neighbours' budgets let in in ten minutes.
+pub const FORGOTTEN_BITS: usize = 1 << 24;
 
 /// Copies of one message that lay scent: the fifth would add a sixteenth.
 pub const SCENT_RANKS: usize = 4;

@@ -14,6 +14,7 @@ mod counters;
 mod data;
 mod delays;
 mod floods;
+mod forgotten;
 mod hidden;
 mod horizon;
 mod keeps;
@@ -26,6 +27,7 @@ mod seeks;
 mod seen;
 mod shares;
 mod sought;
+mod stamps;
 mod timers;
 mod trails;
 mod walks;
@@ -56,6 +58,7 @@ use ports::{Port, ReplyKey};
 use scent::Scent;
 use seen::{Arrival, HopNumber, Seen};
 use sought::Sought;
+use stamps::Stamps;
 use timers::{Timer, Timers};
 use trails::{Binding, BindingId};
 use walks::Walkways;
@@ -70,8 +73,7 @@ pub struct Router {
     network: NetworkId,
     no_route_after: core::time::Duration,
     crypto: Crypto,
-    /// The minute of the start: what was stamped before may have been seen by the run before this one, so it lays no scent.
-    started_minute: u32,
+    stamps: Stamps,
     now: Now,
     rng: ChaCha12Rng,
     horizon: Horizon,
@@ -117,7 +119,7 @@ impl Router {
             network: config.network,
             no_route_after: config.no_route_after,
             crypto: Crypto::Real,
-            started_minute: minute(now),
+            stamps: Stamps::new(config.heard_until, now),
             now,
             rng,
             horizon: Horizon::new(&config.secret, config.floods),
@@ -304,9 +306,9 @@ impl Router {
     fn arrive(&mut self, hop: Hop, id: MessageId, stamp: Stamp, author: Address) -> Option<Arrival> {
         let arrival = self.note(hop, id, stamp)?;
         match arrival {
-            Arrival::First => self.lay(author, hop, 0, stamp),
-            Arrival::Copy(rank) => self.lay(author, hop, rank, stamp),
-            Arrival::Repeated | Arrival::Full => {}
+            Arrival::First => self.lay(author, hop, 0),
+            Arrival::Copy(rank) => self.lay(author, hop, rank),
+            Arrival::Doubtful | Arrival::Repeated | Arrival::Full => {}
         }
         Some(arrival)
     }
@@ -315,22 +317,24 @@ impl Router {
     fn arrive_walking(&mut self, hop: Hop, id: MessageId, stamp: Stamp, author: Address) -> Option<Arrival> {
         let arrival = self.note(hop, id, stamp)?;
         if arrival == Arrival::First {
-            self.lay(author, hop, 0, stamp);
+            self.lay(author, hop, 0);
         }
         Some(arrival)
     }
 
     /// Notes a verified message's arrival. `None`: it is stale or there is no room to remember it.
     fn note(&mut self, hop: Hop, id: MessageId, stamp: Stamp) -> Option<Arrival> {
-        if !seen::is_fresh(stamp.minute, minute(self.now)) {
+        if !stamps::is_fresh(stamp.minute, minute(self.now)) {
             self.counters.drops.stale += 1;
             return None;
         }
         let number = self.hop_number(hop)?;
-        let arrival = self.seen.arrive(id, stamp.minute, number);
+        // What an identity of this node signs is new.
+        let may_lay = matches!(hop, Hop::Port(_)) || self.stamps.lay(stamp, self.now);
+        let arrival = self.seen.arrive(id, stamp.minute, number, may_lay);
         self.timers.set_if_unset(Timer::Seen, self.next_minute());
         match arrival {
-            Arrival::First => {}
+            Arrival::First | Arrival::Doubtful => {}
             Arrival::Copy(_) | Arrival::Repeated => self.counters.drops.duplicate += 1,
             Arrival::Full => {
                 self.counters.drops.full += 1;
@@ -340,12 +344,10 @@ impl Router {
         Some(arrival)
     }
 
-    /// Lays scent for a verified message that was not seen before, unless it may have been before the start.
-    fn lay(&mut self, author: Address, hop: Hop, rank: u8, stamp: Stamp) {
-        if stamp.minute >= self.started_minute {
-            self.scent.lay(author, hop, rank, self.now.instant);
-            self.watch_scent();
-        }
+    /// Lays scent for a verified message that cannot have laid any before.
+    fn lay(&mut self, author: Address, hop: Hop, rank: u8) {
+        self.scent.lay(author, hop, rank, self.now.instant);
+        self.watch_scent();
     }
 
     /// Makes sure that scent which nothing touches any more is forgotten.
@@ -362,7 +364,7 @@ impl Router {
 
     fn seen_due(&mut self) {
         self.seen.expire(minute(self.now));
-        if self.seen.len() > 0 {
+        if !self.seen.is_empty() {
             self.timers.set(Timer::Seen, self.next_minute());
         }
     }
@@ -406,8 +408,7 @@ impl Router {
     }
 
     fn set_now(&mut self, now: Now) {
-        // A clock that was set back: else nothing would lay scent until it has caught up.
-        self.started_minute = self.started_minute.min(minute(now));
+        self.stamps.watch_clock(now);
         self.now = Now { instant: now.instant.max(self.now.instant), unix_s: now.unix_s };
     }
 

@@ -27,8 +27,8 @@ impl Router {
         let Some(arrival) = arrival else {
             return;
         };
-        let first = arrival == Arrival::First;
-        if first && !self.remember(hop, &message, None) {
+        let first = arrival.is_first();
+        if first && !self.remember(hop, &message, arrival, None) {
             return;
         }
         self.remember_copy(hop, message.id());
@@ -49,11 +49,12 @@ impl Router {
         }
     }
 
-    /// Remembers a Seek that is new here. `false`: there is no room for it.
+    /// Remembers a Seek that has arrived first. `false`: there is no room for it.
     pub(super) fn remember(
         &mut self,
         hop: Hop,
         message: &Signed<Seek, Verified>,
+        arrival: Arrival,
         connection: Option<ConnectionId>,
     ) -> bool {
         let Some(number) = self.hop_number(hop) else {
@@ -63,6 +64,9 @@ impl Router {
         if !self.seeks.insert(message.id(), ends, number, connection, self.now.instant) {
             self.counters.drops.full += 1;
             return false;
+        }
+        if let Some(entry) = self.seeks.get_mut(message.id()) {
+            entry.doubtful = arrival == Arrival::Doubtful;
         }
         self.watch_seeks();
         true

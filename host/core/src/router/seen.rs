@@ -3,7 +3,11 @@
 use core::hash::{BuildHasher as _, BuildHasherDefault};
 use std::collections::{BTreeMap, HashMap};
 
-use super::limits::{MAX_SEEN, MAX_SEEN_PER_HOP, SCENT_RANKS, STAMP_MINUTES};
+use super::{
+    forgotten::Forgotten,
+    limits::{MAX_SEEN, MAX_SEEN_PER_HOP, SCENT_RANKS},
+    stamps::is_fresh,
+};
 use crate::{
     MessageId,
     hash::{Keyed, Through},
@@ -17,6 +21,9 @@ pub(crate) type HopNumber = u16;
 pub(crate) enum Arrival {
     /// The first.
     First,
+    /// The first as far as is known, of one that may have been seen before its id was forgotten, or before the start. All is made of it and its
+    /// copies that is made of others, but for scent.
+    Doubtful,
     /// One more, through another hop than before: the how manieth copy (1 and up).
     Copy(u8),
     /// One through a hop that it came by before, or after so many others that it adds no scent, or one that has come round: its hop leads back
@@ -31,6 +38,7 @@ pub(crate) struct Seen {
     minutes: BTreeMap<u32, Ids>,
     held: BTreeMap<HopNumber, usize>,
     total: usize,
+    forgotten: Forgotten,
     keyed: Keyed,
 }
 
@@ -38,9 +46,15 @@ pub(crate) struct Seen {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct ShortId([u8; 8]);
 
+impl ShortId {
+    fn number(self) -> u64 {
+        u64::from_ne_bytes(self.0)
+    }
+}
+
 impl core::hash::Hash for ShortId {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        state.write_u64(u64::from_ne_bytes(self.0));
+        state.write_u64(self.number());
     }
 }
 
@@ -72,18 +86,20 @@ pub(crate) enum Act {
     Spread,
 }
 
-/// Whether a stamp of minute `stamp` is accepted in minute `now`.
-pub(crate) fn is_fresh(stamp: u32, now: u32) -> bool {
-    stamp.abs_diff(now) < STAMP_MINUTES
+impl Arrival {
+    /// Whether it is the first that is known of.
+    pub(crate) fn is_first(self) -> bool {
+        matches!(self, Self::First | Self::Doubtful)
+    }
 }
 
 impl Seen {
     pub(crate) fn new(keyed: Keyed) -> Self {
-        Self { minutes: BTreeMap::new(), held: BTreeMap::new(), total: 0, keyed }
+        Self { minutes: BTreeMap::new(), held: BTreeMap::new(), total: 0, forgotten: Forgotten::default(), keyed }
     }
 
-    /// Notes the arrival of a verified message whose stamp is fresh.
-    pub(crate) fn arrive(&mut self, id: MessageId, minute: u32, hop: HopNumber) -> Arrival {
+    /// Notes the arrival of a verified message whose stamp is fresh. `may_lay`: whether that stamp is of this run.
+    pub(crate) fn arrive(&mut self, id: MessageId, minute: u32, hop: HopNumber, may_lay: bool) -> Arrival {
         if let Some(known) = self.known(id, minute) {
             let arrivals = usize::from(known.arrivals);
             if known.hidden || arrivals == SCENT_RANKS || known.by[..arrivals].contains(&hop) {
@@ -103,10 +119,13 @@ impl Seen {
         let ids = self.minutes.entry(minute).or_default();
         let mut by = [0; SCENT_RANKS];
         by[0] = hop;
-        ids.insert(short, Known { by, arrivals: 1, done: Act::Nothing, hidden: false, heard: false, visits: 0 });
+        let is_new = may_lay && !self.forgotten.may_hold(short.number(), minute);
+        // No copy of a doubtful one adds scent: as if it had come by all hops that may.
+        let arrivals = if is_new { 1 } else { SCENT_RANKS as u8 };
+        ids.insert(short, Known { by, arrivals, done: Act::Nothing, hidden: false, heard: false, visits: 0 });
         *self.held.entry(hop).or_default() += 1;
         self.total += 1;
-        Arrival::First
+        if is_new { Arrival::First } else { Arrival::Doubtful }
     }
 
     fn short(&self, id: MessageId) -> ShortId {
@@ -166,6 +185,7 @@ impl Seen {
         for hop in gone {
             self.release(hop);
         }
+        self.forgotten.expire(now_minute);
     }
 
     /// Whether a message has arrived.
@@ -178,6 +198,11 @@ impl Seen {
         self.total
     }
 
+    /// Whether there is nothing that will expire.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.total == 0 && self.forgotten.is_empty()
+    }
+
     fn release(&mut self, hop: HopNumber) {
         if let Some(held) = self.held.get_mut(&hop) {
             *held -= 1;
@@ -187,16 +212,32 @@ impl Seen {
         }
     }
 
-    /// The last resort when link after link filled its share and left: what the largest holder brought may be replayed once.
+    /// The last resort when link after link filled its share and left: what the largest holder brought may come once more, and lays no scent then.
     fn forget_largest(&mut self) {
         let Some(largest) = self.held.iter().max_by_key(|(_, held)| **held).map(|(hop, _)| *hop) else {
             return;
         };
-        for ids in self.minutes.values_mut() {
-            ids.retain(|_, known| known.by[0] != largest);
+        for (minute, ids) in &mut self.minutes {
+            for (id, _) in ids.extract_if(|_, known| known.by[0] == largest) {
+                self.forgotten.insert(id.number(), *minute);
+            }
         }
         self.minutes.retain(|_, ids| !ids.is_empty());
         self.total -= self.held.remove(&largest).unwrap_or(0);
+    }
+}
+
+#[cfg(any(feature = "fuzzing", feature = "simulation"))]
+impl Seen {
+    /// Panics if a hop is charged for other than what is remembered, or there is too much.
+    pub(crate) fn assert_consistent(&self) {
+        let mut held: BTreeMap<HopNumber, usize> = BTreeMap::new();
+        for known in self.minutes.values().flat_map(HashMap::values) {
+            *held.entry(known.by[0]).or_default() += 1;
+        }
+        assert_eq!(held.values().sum::<usize>(), self.total);
+        assert_eq!(held, self.held, "each hop is charged for its ids");
+        assert!(held.values().all(|held| *held <= MAX_SEEN_PER_HOP) && self.forgotten.spans() <= 3);
     }
 }
 
@@ -217,13 +258,13 @@ mod tests {
     #[test]
     fn ranks_copies_by_hop_and_counts_each_hop_once() {
         let mut seen = seen();
-        assert_eq!(seen.arrive(id(1), 100, 7), Arrival::First);
-        assert_eq!(seen.arrive(id(1), 100, 7), Arrival::Repeated);
-        assert_eq!(seen.arrive(id(1), 100, 8), Arrival::Copy(1));
-        assert_eq!(seen.arrive(id(1), 100, 9), Arrival::Copy(2));
-        assert_eq!(seen.arrive(id(1), 100, 8), Arrival::Repeated);
-        assert_eq!(seen.arrive(id(1), 100, 10), Arrival::Copy(3));
-        assert_eq!(seen.arrive(id(1), 100, 11), Arrival::Repeated);
+        assert_eq!(seen.arrive(id(1), 100, 7, true), Arrival::First);
+        assert_eq!(seen.arrive(id(1), 100, 7, true), Arrival::Repeated);
+        assert_eq!(seen.arrive(id(1), 100, 8, true), Arrival::Copy(1));
+        assert_eq!(seen.arrive(id(1), 100, 9, true), Arrival::Copy(2));
+        assert_eq!(seen.arrive(id(1), 100, 8, true), Arrival::Repeated);
+        assert_eq!(seen.arrive(id(1), 100, 10, true), Arrival::Copy(3));
+        assert_eq!(seen.arrive(id(1), 100, 11, true), Arrival::Repeated);
     }
 
     #[test]
@@ -231,7 +272,7 @@ mod tests {
         for count in [500, 3_700, MAX_SEEN_PER_HOP as u32] {
             let mut seen = seen();
             for number in 0..count {
-                seen.arrive(id(number), 100, 7);
+                seen.arrive(id(number), 100, 7, true);
             }
             let places: usize = seen.minutes.values().map(|ids| ids.capacity() * 8 / 7).sum();
             let each = places * (size_of::<(ShortId, Known)>() + 1) / count as usize;
@@ -242,7 +283,7 @@ mod tests {
     #[test]
     fn what_came_at_its_end_is_passed_on_once_more_in_earnest_and_heard_once() {
         let mut seen = seen();
-        seen.arrive(id(1), 100, 7);
+        seen.arrive(id(1), 100, 7, true);
         assert_eq!(seen.act(id(1), 100, Act::End), Act::End);
         assert_eq!(seen.act(id(1), 100, Act::End), Act::Nothing);
         assert_eq!(seen.act(id(1), 100, Act::Spread), Act::Spread);
@@ -257,12 +298,12 @@ mod tests {
     #[test]
     fn what_was_hidden_lays_no_more_scent_and_spreads_once_when_it_comes_back() {
         let mut seen = seen();
-        assert_eq!(seen.arrive(id(1), 100, 7), Arrival::First);
+        assert_eq!(seen.arrive(id(1), 100, 7, true), Arrival::First);
         assert_eq!(seen.act(id(1), 100, Act::Hide), Act::Hide);
-        assert_eq!(seen.arrive(id(1), 100, 8), Arrival::Repeated);
+        assert_eq!(seen.arrive(id(1), 100, 8, true), Arrival::Repeated);
         let mut hide = || seen.act(id(1), 100, Act::Hide);
         assert_eq!([hide(), hide()], [Act::Spread, Act::Nothing]);
-        seen.arrive(id(2), 100, 7);
+        seen.arrive(id(2), 100, 7, true);
         let mut act = |wanted| seen.act(id(2), 100, wanted);
         assert_eq!(
             [act(Act::Hide), act(Act::End), act(Act::End), act(Act::Spread)],
@@ -273,7 +314,7 @@ mod tests {
     #[test]
     fn remembers_for_as_long_as_a_stamp_is_fresh() {
         let mut seen = seen();
-        seen.arrive(id(1), 100, 7);
+        seen.arrive(id(1), 100, 7, true);
         seen.expire(109);
         assert!(is_fresh(100, 109));
         assert_eq!(seen.len(), 1);
@@ -285,17 +326,52 @@ mod tests {
     #[test]
     fn one_hop_fills_its_share_only_and_ghosts_give_way() {
         let mut seen = seen();
-        let full = (0..MAX_SEEN_PER_HOP as u32 + 1).map(|n| seen.arrive(id(n), 100, 1)).last();
+        let full = (0..MAX_SEEN_PER_HOP as u32 + 1).map(|n| seen.arrive(id(n), 100, 1, true)).last();
         assert_eq!(full, Some(Arrival::Full));
-        assert_eq!(seen.arrive(id(u32::MAX), 100, 2), Arrival::First);
+        assert_eq!(seen.arrive(id(u32::MAX), 100, 2, true), Arrival::First);
         let mut number = MAX_SEEN_PER_HOP as u32 + 1;
         for ghost in 3..40 {
             for _ in 0..MAX_SEEN_PER_HOP {
-                seen.arrive(id(number), 100, ghost);
+                seen.arrive(id(number), 100, ghost, true);
                 number += 1;
             }
             assert!(seen.len() <= MAX_SEEN);
         }
-        assert_eq!(seen.arrive(id(u32::MAX), 100, 2), Arrival::Repeated, "the modest hop lost nothing");
+        assert_eq!(seen.arrive(id(u32::MAX), 100, 2, true), Arrival::Repeated, "the modest hop lost nothing");
+    }
+
+    #[test]
+    fn what_had_to_give_way_lays_no_scent_when_it_comes_again() {
+        let mut seen = seen();
+        let honest = 0..20_000;
+        for number in honest.clone() {
+            assert_eq!(seen.arrive(id(number), 100, 1, true), Arrival::First);
+        }
+        // Links that come, bring less than the honest neighbour, and go.
+        let mut number = honest.end;
+        for ghost in 2..40 {
+            for _ in 0..7_000 {
+                assert_eq!(seen.arrive(id(number), 101, ghost, true), Arrival::First);
+                number += 1;
+            }
+        }
+        seen.assert_consistent();
+        let forgotten: Vec<_> = honest.filter(|number| seen.known(id(*number), 100).is_none()).collect();
+        assert!(forgotten.len() > 10_000, "{} were forgotten", forgotten.len());
+        for number in forgotten {
+            assert_eq!(seen.arrive(id(number), 100, 1000, true), Arrival::Doubtful);
+            assert_eq!(seen.arrive(id(number), 100, 1001, true), Arrival::Repeated);
+        }
+        assert_eq!(seen.arrive(id(u32::MAX), 100, 1000, true), Arrival::First);
+        seen.expire(200);
+        assert!(seen.is_empty());
+    }
+
+    #[test]
+    fn no_copy_of_a_doubtful_one_lays_scent() {
+        let mut seen = seen();
+        assert_eq!(seen.arrive(id(1), 100, 7, false), Arrival::Doubtful);
+        assert_eq!([8, 7].map(|hop| seen.arrive(id(1), 100, hop, true)), [Arrival::Repeated; 2]);
+        assert_eq!(seen.act(id(1), 100, Act::Spread), Act::Spread, "all else is made of it");
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct SeekEntry {
     /// By which hops it came, the first `came` of them, in order: the first is charged for it.
     hops: [HopNumber; MAX_SEEK_HOPS],
     came: u8,
+    /// It may have come and been answered before the start.
+    pub(super) doubtful: bool,
     /// A Trail has come for it, and no second one is taken.
     pub(super) answered: bool,
     /// Its target's port was told, once.
@@ -86,6 +88,10 @@ impl Sought {
         connection: Option<ConnectionId>,
         now: Instant,
     ) -> bool {
+        if self.entries.contains_key(&id) {
+            // It is remembered, though its id had to give way: it is not charged twice.
+            return true;
+        }
         let held = self.held.get(&hop).copied().unwrap_or(0);
         if held >= MAX_SEEKS_PER_HOP || self.entries.len() >= MAX_SEEKS {
             return false;
@@ -93,8 +99,17 @@ impl Sought {
         self.held.insert(hop, held + 1);
         let mut hops = [0; MAX_SEEK_HOPS];
         hops[0] = hop;
-        let entry =
-            SeekEntry { target, author, hops, came: 1, answered: false, offered: false, followed: false, chosen: None };
+        let entry = SeekEntry {
+            target,
+            author,
+            hops,
+            came: 1,
+            doubtful: false,
+            answered: false,
+            offered: false,
+            followed: false,
+            chosen: None,
+        };
         self.entries.insert(id, entry);
         if let Some(connection) = connection {
             self.own.insert(id, connection);
@@ -241,6 +256,14 @@ mod tests {
         assert_eq!(sought.take_due(at(60)), Some(None));
         sought.assert_consistent();
         assert_eq!((sought.len(), sought.connection(id(1)), sought.next_due()), (0, None, None));
+    }
+
+    #[test]
+    fn one_that_comes_first_a_second_time_is_charged_once() {
+        let mut sought = sought();
+        assert!([7, 8].into_iter().all(|hop| sought.insert(id(1), ENDS, hop, None, at(0))));
+        sought.assert_consistent();
+        assert_eq!(sought.get(id(1)).map(SeekEntry::hops), Some(&[7][..]));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use super::{
         EARLY_KEEP_INTERVAL, FIRST_KEEP_PATIENCE, KEEP_INTERVAL, MAX_BINDINGS, MAX_LABELS, MAX_SEEK_HOPS, NONE_ARRIVED,
         OVERDUE, TRAIL_LIFE,
     },
-    minute, seen,
+    minute,
     shares::Room,
+    stamps,
     timers::Timer,
 };
 use crate::{
@@ -97,6 +98,8 @@ pub(super) struct Passed {
 /// A trail's place at this node: two sides, bound to each other.
 pub(super) struct Binding {
     pub(super) seek: MessageId,
+    /// Its Seek may have been answered before the start: then what its ends sign now, too, may have come before, and lays no scent.
+    pub(super) doubtful: bool,
     ends: [Far; 2],
     ends_at: Instant,
     /// The Trail, until something came along it from the seeker's side: where the hop that it was offered to refuses it, another of the
@@ -141,7 +144,7 @@ impl Router {
             }
             None => None,
         };
-        if !seen::is_fresh(message.stamp().minute, minute(self.now)) {
+        if !stamps::is_fresh(message.stamp().minute, minute(self.now)) {
             self.counters.drops.stale += 1;
         } else if let Some(seeker) = seeker {
             if !self.routes.contains_key(&(link, label))
@@ -161,7 +164,7 @@ impl Router {
         if self.bindings.len() >= MAX_BINDINGS && !self.make_room_in_all(owner.hop()) {
             return None;
         }
-        let (seek, address, stamp) = (message.seek(), message.author(), message.stamp());
+        let (seek, address) = (message.seek(), message.author());
         // A copy of its own: kept for a while it must not hold on to all that arrived together with it.
         let message = message.detached();
         let id = self.next_binding;
@@ -169,7 +172,7 @@ impl Router {
         let (seeker, asked) = self.offer(id, owner, &message, Asked::default())?;
         let entry = self.seeks.get_mut(seek)?;
         entry.answered = true;
-        let seeker_address = entry.author;
+        let (seeker_address, doubtful) = (entry.author, entry.doubtful);
         let (seeker_deadline, owner_deadline) = (self.first_deadline(&seeker), self.first_deadline(&owner));
         let now = self.now.instant;
         let far = |address, side, deadline| Far {
@@ -183,6 +186,7 @@ impl Router {
         };
         let binding = Binding {
             seek,
+            doubtful,
             ends: [far(seeker_address, seeker, seeker_deadline), far(address, owner, owner_deadline)],
             ends_at: self.now.instant + TRAIL_LIFE,
             offer: Some((message, asked)),
@@ -196,7 +200,9 @@ impl Router {
         {
             neighbour.theirs.insert(seeker.hop(), id);
         }
-        self.lay(address, owner.hop(), 0, stamp);
+        if !doubtful || matches!(owner, Side::Port { .. }) {
+            self.lay(address, owner.hop(), 0);
+        }
         self.scent.count_live(address, true, self.now.instant);
         self.scent.count_live(seeker_address, true, self.now.instant);
         Some((id, seeker))

@@ -147,7 +147,7 @@ impl Router {
     pub(super) fn walk_seek(&mut self, hop: Hop, way: Way, arrival: Arrival, message: Signed<Seek, Verified>) {
         let own = self.owners.get(&message.target()).copied();
         let smells = || self.scent.has(message.target(), |next| self.usable(next, hop, own).is_some());
-        if arrival == Arrival::First && smells() {
+        if arrival.is_first() && smells() {
             return self.direct_seek(hop, message);
         }
         let onward = self.walk_on(hop, way, message.id(), message.stamp().minute, message.author());

@@ -20,8 +20,8 @@ fn neighbour_id(seed: u64, node: NodeId, other: NodeId) -> NeighbourId {
 }
 
 impl Network {
-    /// Starts a node that does not run: a router that knows nothing (but keeps the secret of its coin), and links to those of
-    /// its neighbours that run.
+    /// Starts a node that does not run: a router that knows nothing (but keeps the secret of its coin, and when it was stopped), and links to
+    /// those of its neighbours that run.
     #[expect(clippy::disallowed_methods, reason = "this is the one place: the simulator's own routers")]
     pub fn start(&mut self, node: NodeId) {
         let seed = self.config.seed;
@@ -35,6 +35,7 @@ impl Network {
             derive(seed, "router", u64::from(node) | u64::from(at.incarnation) << 32),
             derive(seed, "secret", u64::from(node)),
         );
+        config.heard_until = (at.incarnation > 0).then(|| at.stopped.take().unwrap_or(now.unix_s));
         if let Some(configure) = &self.config.router {
             configure(node, &mut config);
         }
@@ -65,6 +66,7 @@ impl Network {
             self.link_down(edge);
         }
         self.vanish(node);
+        self.nodes[node as usize].stopped = Some(self.now().unix_s);
     }
 
     /// A node is gone from one moment to the next; its neighbours notice after [`Config::crash_silence`](super::Config::crash_silence).

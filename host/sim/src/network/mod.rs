@@ -116,6 +116,8 @@ pub(crate) struct Node {
     pub(crate) behaviour: Option<Box<dyn Behaviour>>,
     /// Counts its starts.
     pub(crate) incarnation: u32,
+    /// When it stopped last, in seconds since 1970; a node that crashes does not know.
+    pub(crate) stopped: Option<u64>,
 }
 
 /// What the engine did.
@@ -225,6 +227,7 @@ impl Network {
             loads_scheduled: false,
             behaviour: None,
             incarnation: 0,
+            stopped: None,
         });
         self.nodes.len() as u32 - 1
     }
