@@ -81,7 +81,7 @@ impl Router {
         }
         for (link, phase) in spread.to {
             if self.is_bad(message, link) {
-                self.send_late(link, hop, message.frame(phase));
+                self.send_late(link, hop, message.detached().frame(phase));
             } else {
                 self.send_copy(link, hop, message.frame(phase));
             }
@@ -129,6 +129,14 @@ pub(super) enum Flooded {
 }
 
 impl Flooded {
+    /// The same in memory of its own, for what is kept: a slice keeps all that it arrived together with.
+    pub(super) fn detached(&self) -> Self {
+        match self {
+            Self::Flood(message) => Self::Flood(message.detached()),
+            Self::Seek(message) => Self::Seek(message.detached()),
+        }
+    }
+
     pub(super) fn id(&self) -> MessageId {
         match self {
             Self::Flood(message) => message.id(),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     Hop, Router,
     floods::Flooded,
-    limits::{HIDDEN_PATIENCE, MAX_HIDDEN_PER_HOP},
+    limits::{HIDDEN_PATIENCE, MAX_HIDDEN, MAX_HIDDEN_PER_HOP},
     timers::Timer,
 };
 use crate::{LinkId, MessageId, wire::Phase};
@@ -35,7 +35,7 @@ impl Hidden {
     }
 
     fn has_room(&self, hop: Hop) -> bool {
-        self.of.get(&hop).is_none_or(|held| *held < MAX_HIDDEN_PER_HOP)
+        self.waiting.len() < MAX_HIDDEN && self.of.get(&hop).is_none_or(|held| *held < MAX_HIDDEN_PER_HOP)
     }
 
     fn insert(&mut self, id: MessageId, waiting: Waiting) {
@@ -86,7 +86,7 @@ impl Router {
                 let due = self.now.instant + self.between(HIDDEN_PATIENCE);
                 self.timers.set(Timer::Hidden(message.id()), due);
                 self.send_hidden(to, came_by, &message);
-                self.hidden.insert(message.id(), Waiting { came_by, to, message });
+                self.hidden.insert(message.id(), Waiting { came_by, to, message: message.detached() });
             }
             _ => {
                 self.turn_back(came_by, &message);

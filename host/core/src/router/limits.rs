@@ -83,6 +83,9 @@ pub const HIDDEN_PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::fr
 /// Messages of one hop passed on hidden that a node waits for: 85 a second, more than its budget for floods lets in. More spread at once.
 pub const MAX_HIDDEN_PER_HOP: usize = 256;
 
+/// Messages passed on hidden that a node waits for in all: sixteen neighbours' shares, some 2 MB, however many links come and go.
+pub const MAX_HIDDEN: usize = 16 * MAX_HIDDEN_PER_HOP;
+
 /// Hops of a drop tree's tail, as in the original MUTE: the neighbour that gets one cannot tell by what it gets back whether it is the last.
 pub const TAIL_HOPS: u8 = 2;
 

@@ -137,6 +137,12 @@ impl Sought {
     pub(super) fn choose(&mut self, id: MessageId, hop: HopNumber, at: Instant) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.chosen = Some(hop);
+            if self.choices.len() >= 2 * MAX_SEEKS {
+                // Most are of Seeks that are forgotten, since their links are gone.
+                let entries = &self.entries;
+                self.choices.retain(|(_, id)| entries.get(id).is_some_and(|entry| entry.chosen.is_some()));
+                self.choices.truncate(2 * MAX_SEEKS - 1);
+            }
             self.choices.push_back((at, id));
         }
     }
@@ -215,6 +221,7 @@ impl Sought {
             self.entries.len() <= self.ages.len() && self.ages.len() <= 2 * MAX_SEEKS,
             "each is forgotten some time"
         );
+        assert!(self.choices.len() <= 2 * MAX_SEEKS);
         assert!(self.own.keys().all(|id| self.entries.contains_key(id)));
         assert!(self.ages.iter().zip(self.ages.iter().skip(1)).all(|(one, next)| one.0 <= next.0));
         assert!(self.choices.iter().zip(self.choices.iter().skip(1)).all(|(one, next)| one.0 <= next.0));
@@ -294,6 +301,7 @@ mod tests {
                 sought.forget_lost(|_| false);
             }
             sought.insert(id(number), ENDS, 7, None, at(1));
+            sought.choose(id(number), 8, at(6));
         }
         sought.assert_consistent();
     }
