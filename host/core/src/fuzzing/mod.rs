@@ -5,6 +5,7 @@
 //! of them over random bytes and mutated examples (`hammer`); a fuzz target runs each; and `missing_from` reads the sources and names
 //! the functions that a list forgot. Another crate keeps a list of its own and calls the same helpers in its tests.
 
+mod frames;
 mod hammer;
 mod program;
 mod scan;
@@ -12,7 +13,7 @@ mod scan;
 use bytes::Bytes;
 
 pub use hammer::{Hammered, hammer, read_corpus};
-pub use program::{DEEPEST, Ran, run_program};
+pub use program::{DEEPEST, Ran, run_crowd, run_program};
 pub use scan::missing_from;
 
 use crate::{
