@@ -80,6 +80,8 @@ pub use id::{
 };
 pub use keys::{DirectionKeys, IdentityKey, TrailKeys};
 pub use profile::{Defences, ParseProfileError, Profile, SIZE_CLASSES, Shape};
+#[cfg(feature = "simulation")]
+pub use router::Fault;
 pub use router::{
     Close, Counters, Drops, Event, Finding, FloodEnd, FloodRules, FloodStart, Gauges, Hop, Input, Output, Role, Router,
     RouterConfig, Traffic, WalkShape, limits,

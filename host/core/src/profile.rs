@@ -101,6 +101,8 @@ pub struct Defences {
     pub jitter: bool,
     /// Data whose length is of no size class is the offence of the neighbour that it came from.
     pub check_sizes: bool,
+    /// Only the first copy of a Letter goes on. Without it one goes round for ever where scent leads round.
+    pub take_once: bool,
 }
 
 impl Default for Defences {
@@ -115,6 +117,7 @@ impl Default for Defences {
             one_hold: true,
             jitter: true,
             check_sizes: true,
+            take_once: true,
         }
     }
 }

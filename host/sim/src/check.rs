@@ -274,6 +274,8 @@ impl Network {
 
 #[cfg(test)]
 mod tests {
+    use mute_core::Fault as Broken;
+
     use super::*;
     use crate::{Config, LinkParams};
 
@@ -290,10 +292,14 @@ mod tests {
         net.checks.failures().0.to_vec()
     }
 
+    fn break_router(net: &mut Network, fault: Broken) {
+        net.nodes[0].router.as_mut().expect("it runs").break_with(fault);
+    }
+
     #[test]
     fn each_checker_goes_red_for_its_fault() {
         type Fault = fn(&mut Network);
-        let faults: [(Fault, &str); 5] = [
+        let faults: [(Fault, &str); 9] = [
             (|_| {}, ""),
             (|net| net.halves[0].counters.arrived -= 1, "bytes sent"),
             (|net| net.halves[1].counters.dropped += 1, "bytes pushed"),
@@ -320,6 +326,17 @@ mod tests {
                     }
                 },
                 "delivered twice",
+            ),
+            (|net| break_router(net, Broken::Bound), "links"),
+            (|net| break_router(net, Broken::Charge), "contradicts itself"),
+            (|net| break_router(net, Broken::Timer), "contradicts itself"),
+            (
+                |net| {
+                    net.checks.strict = true;
+                    Checks::expect(net, "a letter that nobody wrote", 1, 3, Duration::from_secs(1));
+                    net.rest(Duration::from_secs(20));
+                },
+                "did not reach node 3",
             ),
         ];
         for (fault, text) in faults {

@@ -10,7 +10,35 @@ use super::{
 };
 use crate::LinkId;
 
+/// What a test may break, to see that [`Router::assert_consistent`] notices.
+#[cfg(feature = "simulation")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// One link more than there may be.
+    Bound,
+    /// A port that is charged for a connection that it does not have.
+    Charge,
+    /// Ids that are never forgotten.
+    Timer,
+}
+
 impl Router {
+    /// Breaks what must be true of it.
+    #[cfg(feature = "simulation")]
+    pub fn break_with(&mut self, fault: Fault) {
+        match fault {
+            Fault::Bound => {
+                for link in (0..=limits::MAX_LINKS as u64).map(|link| LinkId(u64::MAX - link)) {
+                    let number = self.number_hop(Hop::Link(link));
+                    let neighbour = crate::NeighbourId(link.0);
+                    self.links.insert(link, super::links::Link::new(number, neighbour, false, self.now.instant));
+                }
+            }
+            Fault::Charge => self.ports.values_mut().for_each(|port| port.connections += 1),
+            Fault::Timer => self.timers.cancel(Timer::Seen),
+        }
+    }
+
     /// Panics if the tables contradict each other or hold more than they may.
     ///
     /// # Panics
@@ -45,6 +73,7 @@ impl Router {
         within("connections", live.connections, limits::MAX_PORTS * limits::MAX_CONNECTIONS_PER_PORT);
         within("rows", live.scent_rows, limits::MAX_ROWS);
         within("seeks", live.seeks, limits::MAX_SEEKS);
+        within("hidden messages", live.hidden, limits::MAX_HIDDEN);
         within("ids", live.seen, limits::MAX_SEEN);
         within("reply keys", live.reply_keys, limits::MAX_PORTS * limits::MAX_REPLY_KEYS_PER_PORT);
         within(

@@ -1,6 +1,6 @@
 //! Letters: sealed messages that follow scent without a trail.
 
-use super::{Arrival, Event, Hop, Router, delays::Matter};
+use super::{Event, Hop, Router, delays::Matter};
 use crate::{
     Address, IdentityKey, PortId,
     wire::{Frame, Letter, Signed, Verified},
@@ -23,7 +23,8 @@ impl Router {
 
     pub(super) fn on_letter(&mut self, hop: Hop, message: Signed<Letter, Verified>) {
         let arrival = self.arrive(hop, message.id(), message.stamp(), message.author());
-        if !arrival.is_some_and(Arrival::is_first) {
+        let take_once = self.waits.defences.take_once;
+        if !arrival.is_some_and(|arrival| arrival.is_first() || !take_once) {
             return;
         }
         let to = message.to();

@@ -28,7 +28,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    fn new(number: HopNumber, neighbour: NeighbourId, initiator: bool, now: Instant) -> Self {
+    pub(super) fn new(number: HopNumber, neighbour: NeighbourId, initiator: bool, now: Instant) -> Self {
         Self {
             number,
             neighbour,

@@ -38,6 +38,8 @@ use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng as _};
 use rand_core::Rng as _;
 
 pub use api::{Close, Event, Hop, Input, Output, Role, RouterConfig};
+#[cfg(feature = "simulation")]
+pub use consistent::Fault;
 pub use counters::{Counters, Drops, Gauges, Traffic};
 pub use horizon::{FloodEnd, FloodRules, FloodStart};
 pub use walks::{Finding, WalkShape};

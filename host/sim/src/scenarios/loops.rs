@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use clap::Args;
 use mute_core::{
-    Input, LinkId, MessageId, PortId,
+    Defences, Input, LinkId, MessageId, PortId, Profile,
     wire::{Frame, Letter, Seek, SeekMode, Signed, Stamp, Verified},
 };
 use serde::Serialize;
@@ -25,6 +25,9 @@ pub struct Loops {
     /// end some.)
     #[arg(long, default_value_t = 100)]
     pub seconds: u64,
+    /// Every copy of a letter goes on, to see what the rule that only the first does is worth.
+    #[arg(long)]
+    pub every_copy: bool,
 }
 
 /// How long after it was sent a message may still move.
@@ -41,7 +44,12 @@ impl Loops {
     /// Runs it.
     pub fn run(&self, seed: u64) -> Record {
         let mut record = Record::new("loops", self, seed);
-        let mut net = Network::new(Config::new(seed), &Topology::ring(self.nodes));
+        let mut config = Config::new(seed);
+        if self.every_copy {
+            let shape = Profile::Fast.shape();
+            config.reshape = Some(Rc::new(move |_| (shape, Defences { take_once: false, ..Defences::default() })));
+        }
+        let mut net = Network::new(config, &Topology::ring(self.nodes));
         let ports: Vec<PortId> = (0..self.nodes as NodeId).map(|node| net.open(node, 0).0).collect();
         let gone = net.key(0, 1);
         self.lay_ring(&mut net, &gone);
