@@ -10,8 +10,8 @@
 //!
 //! 1. A **Flood** asks everybody in reach. It lays *scent*: every node that it passes remembers through which hop its author
 //!    smells, and how strongly. Nobody can count back to its first sender, since at first nothing is counted.
-//! 2. A **Seek** looks for the owner of an address: along the address's scent where there is some, else as a flood. Each
-//!    node remembers for a minute by which hops it came.
+//! 2. A **Seek** looks for the owner of an address: along the address's scent where there is some, else it walks until it meets
+//!    some, and at last it floods. Each node remembers for a minute by which hops it came.
 //! 3. The owner answers with a **Trail**, which goes back by those hops and leaves at each node a binding: two link-local
 //!    [`Label`]s that belong together. The two shares in Seek and Trail agree on [`TrailKeys`], which seal all that follows.
 //! 4. **Data** follows the labels. It holds no address, no sender, no hop count, and no signature; a relay looks up one label and passes it
@@ -21,8 +21,8 @@
 //! 6. After six to eight minutes the seeker seeks again and a second trail is laid beside the first; a
 //!    [`SuccessionProof`] in its first packet says which connection it continues. At ten minutes every trail ends. **Close** ends one earlier.
 //! 7. A **Letter** follows scent without a trail: small, sealed, unreliable.
-//! 8. Where addresses are found by **Walks** ([`Finding`]), one that listens sends a Walk now and then, which lays scent at some hundred nodes,
-//!    and a Seek without scent walks as well until it meets one of them.
+//! 8. An address that listens sends a **Walk** now and then, which lays scent at some hundred nodes, so that Seeks meet it (unless
+//!    addresses are to be found by floods alone: [`Finding`]).
 //!
 //! What goes to a neighbour waits in that link's [`Scheduler`], which shares the link fairly among those that it comes from.
 //!

@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use crate::{
     record::Record,
     runner,
-    scenarios::{attacks, bench, fairness, join, loops, sanity},
+    scenarios::{attacks, bench, fairness, find, join, life, loops, sanity, scale},
 };
 
 /// Networks of thousands of MUTE's routers on a virtual clock.
@@ -49,12 +49,18 @@ pub(crate) enum Command {
     Bench(bench::Bench),
     /// Who gets how much of a link that more is asked of than it has.
     Fairness(fairness::Fairness),
+    /// Walks against floods for finding addresses, at equal bytes.
+    Find(find::Find),
     /// Nodes join by the neighbour policy, among an adversary's.
     Join(join::Join),
+    /// An ordinary day: searches that are answered, talks with contacts, all at once.
+    Life(life::Life),
     /// A ring of scent for an address that is gone falls silent.
     Loops(loops::Loops),
     /// Lines, rings and grids: connect, talk, lose a relay.
     Sanity(sanity::Sanity),
+    /// 10² to 10⁵ nodes: floods and connections, what grows and what does not.
+    Scale(scale::Scale),
     /// Put the JSON records of many seeds together.
     Merge {
         /// Files of records, one a line; `-`: standard input.
@@ -79,9 +85,12 @@ impl Command {
             Self::Attacks(attacks) => attacks.run(seed),
             Self::Bench(bench) => bench.run(seed),
             Self::Fairness(fairness) => fairness.run(seed),
+            Self::Find(find) => find.run(seed),
             Self::Join(join) => join.run(seed),
+            Self::Life(life) => life.run(seed),
             Self::Loops(loops) => loops.run(seed),
             Self::Sanity(sanity) => sanity.run(seed),
+            Self::Scale(scale) => scale.run(seed),
             Self::Merge { .. } | Self::Report { .. } => return None,
         })
     }

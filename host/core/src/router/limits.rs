@@ -105,6 +105,9 @@ pub const WALKERS_LOG2: u8 = 7;
 /// The mean number of hops that a walker goes by itself.
 pub const WALKER_HOPS: u8 = 4;
 
+/// Walkers of a directed Seek whose scent ends, as a power of two: with their hops some 40 nodes near the address, where many smell of it.
+pub const LOST_WALKERS_LOG2: u8 = 3;
+
 /// Ways that the walks of one address begin.
 pub const WALK_STEMS: u8 = 2;
 

@@ -100,8 +100,7 @@ impl Router {
             _ => self.scent.choose(message.target(), random, self.now.instant, |next| self.usable(next, hop, own)),
         };
         let Some(next) = chosen else {
-            self.counters.drops.no_scent += 1;
-            return;
+            return self.scent_lost(hop, message);
         };
         if let Some(number) = self.hop_number(next) {
             let silence = SEEK_SILENCE + self.waits.shape.longest_turnaround();

@@ -90,6 +90,7 @@ impl Lone {
         let mut config = RouterConfig {
             no_route_after: NO_ROUTE_AFTER,
             floods: setting.floods,
+            finding: setting.finding,
             ..RouterConfig::new(NETWORK, [1; 32], [2; 32])
         };
         configure(&mut config);

@@ -3,7 +3,7 @@
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use mute_core::{
-    Event, Finding, Input, Profile, limits,
+    Event, Finding, Input, LinkId, Profile, limits,
     wire::{Frame, SeekMode, Way},
 };
 
@@ -145,4 +145,23 @@ fn a_walking_seek_is_directed_where_its_target_smells_and_answered_by_a_relay_as
     let opened =
         |done: &crate::lone::Done| done.events.iter().any(|(_, event)| matches!(event, Event::TrailOpened { .. }));
     assert!(!opened(&done));
+}
+
+#[test]
+fn where_scent_ends_a_directed_seek_walks_on_if_addresses_are_found_by_walks() {
+    let onward = |finding| {
+        let mut lone = Lone::configured(8, |config| config.finding = finding);
+        let walk = lone.walk(&key(2));
+        lone.frame(3, Frame::Walk { way: Way::Roam(0), message: walk });
+        lone.input(Input::LinkDown { link: LinkId(3) });
+        let seek = lone.seek(&key(1), key(2).address());
+        let done = lone.frame(0, Frame::Seek { mode: SeekMode::Directed, message: seek });
+        let walkers = |(link, _, frame): &(LinkId, _, Frame<_>)| match frame {
+            Frame::Seek { mode: SeekMode::Walk(Way::Roam(log2)), .. } if link.0 != 0 => 1 << log2,
+            _ => 0,
+        };
+        (done.sent.len(), done.sent.iter().map(walkers).sum::<u32>())
+    };
+    assert_eq!(onward(Finding::Floods), (0, 0));
+    assert_eq!(onward(Finding::Walks), (4, 1 << limits::LOST_WALKERS_LOG2));
 }

@@ -343,6 +343,12 @@ impl Network {
         at.halves.iter().filter_map(up).collect()
     }
 
+    /// The nodes that a node has a link with or once had.
+    pub fn acquainted(&self, node: NodeId) -> Vec<NodeId> {
+        let halves = self.nodes.get(node as usize).map_or(&[][..], |node| &node.halves);
+        halves.iter().map(|half| self.edges[*half as usize / 2].ends[1 - *half as usize % 2]).collect()
+    }
+
     /// What went over all lines of a node, away from it.
     pub fn sent_by(&self, node: NodeId) -> HalfCounters {
         let halves = self.nodes.get(node as usize).map_or(&[][..], |node| &node.halves);

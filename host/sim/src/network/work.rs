@@ -24,11 +24,17 @@ impl Network {
 
     /// Opens the `number`th identity of a node, which is not open yet, and lets it listen.
     pub fn open(&mut self, node: NodeId, number: u32) -> (PortId, Address) {
+        let (port, address) = self.open_silent(node, number);
+        self.input(node, Input::Listen { port, listening: true });
+        (port, address)
+    }
+
+    /// Opens the `number`th identity of a node, which is not open yet; it asks and seeks but does not listen.
+    pub fn open_silent(&mut self, node: NodeId, number: u32) -> (PortId, Address) {
         let port = PortId(self.number());
         let key = self.key(node, number);
         let address = key.address();
         self.input(node, Input::OpenPort { port, key });
-        self.input(node, Input::Listen { port, listening: true });
         (port, address)
     }
 

@@ -1,8 +1,12 @@
-//! The scenarios, a file each. A scenario is a struct of its command line's arguments, with `run(&self, seed) -> Record`.
+//! The scenarios, a file or a folder each. A scenario is a struct of its command line's arguments, with `run(&self, seed) -> Record`.
 
 pub mod attacks;
 pub mod bench;
+mod crowd;
 pub mod fairness;
+pub mod find;
 pub mod join;
+pub mod life;
 pub mod loops;
 pub mod sanity;
+pub mod scale;
