@@ -36,7 +36,7 @@ impl Router {
     pub(super) fn flood(&mut self, hop: Hop, phase: Phase, message: Flooded) {
         let (id, minute) = (message.id(), message.stamp().minute);
         self.heard_again(hop, id);
-        let act = self.seen.act(id, minute, self.horizon.wanted(phase, id));
+        let act = self.seen.act(id, minute, self.horizon.wanted(phase, self.neighbour_of(hop)));
         match act {
             Act::Nothing => {}
             Act::Hide => self.hide(hop, message),
@@ -112,6 +112,14 @@ impl Router {
             }
         }
         true
+    }
+
+    /// Whose link a hop is; `None`: it is a port, or gone.
+    pub(super) fn neighbour_of(&self, hop: Hop) -> Option<NeighbourId> {
+        match hop {
+            Hop::Link(link) => self.links.get(&link).map(|link| link.neighbour),
+            Hop::Port(_) => None,
+        }
     }
 
     /// Where a message may go that goes to more than one.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     Hop, Router,
     floods::Flooded,
-    limits::{HIDDEN_PATIENCE, MAX_HIDDEN, MAX_HIDDEN_PER_HOP},
+    limits::{MAX_HIDDEN, MAX_HIDDEN_PER_HOP},
     timers::Timer,
 };
 use crate::{LinkId, MessageId, wire::Phase};
@@ -72,10 +72,7 @@ impl Router {
     ///
     /// The identities of this node do not hear it: they are like neighbours that it does not go to. They will when it comes back.
     pub(super) fn hide(&mut self, came_by: Hop, message: Flooded) {
-        let from = match came_by {
-            Hop::Link(link) => self.links.get(&link).map(|link| link.neighbour),
-            Hop::Port(_) => None,
-        };
+        let from = self.neighbour_of(came_by);
         let mut others = self.others_than(came_by);
         // The path of a Seek is also the trail's: not where one has proved bad, unless there is no other.
         if others.iter().any(|(link, _)| !self.is_bad(&message, *link)) {
@@ -83,7 +80,7 @@ impl Router {
         }
         match self.horizon.path(from, &others) {
             Some(to) if self.hidden.has_room(came_by) => {
-                let due = self.now.instant + self.between(HIDDEN_PATIENCE);
+                let due = self.now.instant + self.horizon.patience(from);
                 self.timers.set(Timer::Hidden(message.id()), due);
                 self.send_hidden(to, came_by, &message);
                 self.hidden.insert(message.id(), Waiting { came_by, to, message: message.detached() });

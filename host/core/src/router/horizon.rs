@@ -1,15 +1,16 @@
 //! Where a flood ends: the coins that a node throws once and for ever.
 //!
-//! A flood has three phases. *Hidden*: nothing is counted, and each node's coin decides whether counting starts ([`FloodStart`]). *Counted*:
+//! A flood has three phases. *Hidden*: nothing is counted, and each node's coin decides whether counting starts ([`FloodStart`]); its own a node always hides. *Counted*:
 //! a constant number of hops, at each to a few neighbours. Then an *end*, which must not tell a neighbour that puts in a question with a
 //! high count that whoever answers can only be the node it asked (CVE-2005-4726 in the original MUTE). Three ends are here, to be compared
 //! ([`FloodEnd`]).
 
+use core::time::Duration;
 use std::cmp::Reverse;
 
 use super::{
     coins::Coins,
-    limits::{COUNTED_HOPS, FADE_FROM, FADE_TO, MAX_LINKS, TAIL_HOPS},
+    limits::{COUNTED_HOPS, FADE_FROM, FADE_TO, HIDDEN_PATIENCE, MAX_LINKS, TAIL_HOPS},
     seen::Act,
 };
 use crate::{LinkId, MessageId, NeighbourId, wire::Phase};
@@ -18,7 +19,7 @@ use crate::{LinkId, MessageId, NeighbourId, wire::Phase};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FloodStart {
     /// To one neighbour at a time: always the same one for all that comes by one neighbour, for with a fresh choice for each question every
-    /// neighbour would be the first to hear of some (Dandelion++, Fanti and others 2018). From where counting starts it spreads. Whoever
+    /// neighbour would be the first to hear of some (Dandelion++, Fanti and others 2018). Where counting starts is fixed in the same way. From there it spreads. Whoever
     /// passed it on and does not hear of it again lets it spread from there, so that no neighbour can silence it.
     #[default]
     Path,
@@ -96,10 +97,10 @@ impl Horizon {
         Self { coins, rules, branches }
     }
 
-    /// What a copy that came in `phase` asks for.
-    pub(super) fn wanted(&self, phase: Phase, id: MessageId) -> Act {
+    /// What a copy that came in `phase` asks for. `from`: whose link it came by, `None`: it is this node's own.
+    pub(super) fn wanted(&self, phase: Phase, from: Option<NeighbourId>) -> Act {
         match phase {
-            Phase::Hidden if self.rules.start == FloodStart::Path && self.stays_hidden(id) => Act::Hide,
+            Phase::Hidden if self.rules.start == FloodStart::Path && self.goes_on_hidden(from) => Act::Hide,
             Phase::Hidden | Phase::Counted(_) => Act::Spread,
             Phase::Ending | Phase::Tail(_) => Act::End,
         }
@@ -108,11 +109,7 @@ impl Horizon {
     /// The one neighbour that a hidden message goes to, of those it did not come by. `from`: whose link it came by, `None`: it is this node's
     /// own. (The highest coin wins: who comes or leaves changes no other's choice.)
     pub(super) fn path(&self, from: Option<NeighbourId>, others: &[(LinkId, NeighbourId)]) -> Option<LinkId> {
-        let came_by = from.map_or([0; 9], |from| {
-            let mut bytes = [1; 9];
-            bytes[1..].copy_from_slice(&from.0.to_be_bytes());
-            bytes
-        });
+        let came_by = came_by(from);
         let coin = |neighbour: &NeighbourId| self.coins.draw(&[b"path", &came_by, &neighbour.0.to_be_bytes()]);
         others.iter().max_by_key(|(link, neighbour)| (coin(neighbour), *link)).map(|(link, _)| *link)
     }
@@ -165,7 +162,22 @@ impl Horizon {
         chosen.into_iter()
     }
 
-    /// Whether a hidden flood goes on hidden from here: two times in three, which makes two hidden hops on average.
+    /// Whether what came hidden from a neighbour goes on hidden, along the path that goes with it: for two neighbours in three, for ever. With a coin for
+    /// each message most questions of a node would spread from itself, and whoever sees where many do would know it (the simulator's
+    /// `attacks first-spy`). Its own it always hides: where a question spreads is never where it came from. (Both are as in Dandelion++.)
+    fn goes_on_hidden(&self, from: Option<NeighbourId>) -> bool {
+        from.is_none() || !self.coins.draw(&[b"stays", &came_by(from)]).is_multiple_of(3)
+    }
+
+    /// How long this node waits to hear again of what it passed on hidden, having got it from a neighbour: always equally long, so that where a path is
+    /// cut it is always the same node of it that gives up first. With times by chance each would now and then, the originator the furthest up.
+    pub(super) fn patience(&self, from: Option<NeighbourId>) -> Duration {
+        let [least, most] = HIDDEN_PATIENCE;
+        let span = most.saturating_sub(least).as_micros() as u64;
+        least + Duration::from_micros(self.coins.draw(&[b"patience", &came_by(from)]) % (span + 1))
+    }
+
+    /// Whether a flood that starts everywhere goes on hidden from here: two times in three, which makes two hidden hops on average.
     fn stays_hidden(&self, id: MessageId) -> bool {
         !self.coins.draw(&[b"hidden", &id.0]).is_multiple_of(3)
     }
@@ -197,6 +209,15 @@ impl Horizon {
         let span = u64::from(FADE_TO - FADE_FROM);
         FADE_FROM + 1 + (self.coins.draw(&[b"fade", question]) % span) as u8
     }
+}
+
+/// Whose link something came by, as the argument of a coin.
+fn came_by(from: Option<NeighbourId>) -> [u8; 9] {
+    from.map_or([0; 9], |from| {
+        let mut bytes = [1; 9];
+        bytes[1..].copy_from_slice(&from.0.to_be_bytes());
+        bytes
+    })
 }
 
 #[cfg(test)]
@@ -281,7 +302,12 @@ mod tests {
                     assert!(*before == Some(LinkId(gone)) || *before == after);
                 }
             }
-            hidden += (0..30).filter(|number| node.wanted(Phase::Hidden, id(*number)) == Act::Hide).count();
+            let act = |from| node.wanted(Phase::Hidden, from);
+            assert_eq!(act(None), Act::Hide, "nobody's own spreads from himself");
+            hidden += (0..30).filter(|from| act(Some(NeighbourId(*from))) == Act::Hide).count();
+            let patience = |from| node.patience(Some(NeighbourId(from)));
+            assert!(patience(1) == patience(1) && patience(1) != patience(2));
+            assert!((0..30).all(|from| (HIDDEN_PATIENCE[0]..=HIDDEN_PATIENCE[1]).contains(&patience(from))));
         }
         assert!(hidden.abs_diff(4_000) < 150, "{hidden} of 6,000");
         assert!(together.abs_diff(50) < 30, "{together} of 400 by chance");

@@ -77,7 +77,7 @@ pub const SILENCE_INTERVAL: Duration = Duration::from_secs(60);
 pub const COUNTED_HOPS: u8 = 7;
 
 /// How long a node waits to hear again of a flooded message that it passed on hidden, before it lets it spread from here: hidden hops, and
-/// the way back, of some 100 ms each; a time between these.
+/// the way back, of some 100 ms each; a time between these, always the same for what comes by one neighbour.
 pub const HIDDEN_PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
 /// Messages of one hop passed on hidden that a node waits for: 85 a second, more than its budget for floods lets in. More spread at once.

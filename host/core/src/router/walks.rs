@@ -6,7 +6,7 @@
 //!
 //! **Nothing tells how far the author is.** A walk begins with a *stem*: one copy from node to node, by coins that hang on the author and never
 //! change, so that all walks of an address leave it the same way and many teach no more than one. Each node's coin decides whether the stem
-//! ends with it, and the author throws it as well; nobody who passes a stem on can tell the author from another node of it. Where it ends the walk begins to
+//! ends with it, but the author's, whose walks always go on; nobody who passes a stem on can tell the author from another node of it. Where it ends the walk begins to
 //! *roam*: it splits among more and more neighbours, and what is counted from there on counts from there. There are two stems for each address, so that one
 //! node that lets walks die does not hide it.
 //!
@@ -79,6 +79,13 @@ impl Walkways {
         if self.coins.draw(&[b"end", &author.0, &stem]).is_multiple_of(3) {
             return self.roam(self.shape.walkers_log2, 0, id, others);
         }
+        self.stem_on(id, author, others)
+    }
+
+    /// A stem goes to one neighbour. Its author's first hop always does: where a walk splits is never where it came from (and the author would split it
+    /// among one neighbour more than others do).
+    fn stem_on(&self, id: MessageId, author: Address, others: &[(LinkId, NeighbourId)]) -> Vec<(LinkId, Way)> {
+        let stem = [id.0[0] % WALK_STEMS];
         let weight = |at: &NeighbourId| self.coins.draw(&[b"stem", &author.0, &stem, &at.0.to_be_bytes()]);
         let next = others.iter().max_by_key(|(_, at)| weight(at));
         next.map(|(link, _)| (*link, Way::Stem)).into_iter().collect()
@@ -173,7 +180,11 @@ impl Router {
 
     fn walk_on(&mut self, hop: Hop, way: Way, id: MessageId, minute: u32, author: Address) -> Vec<(LinkId, Way)> {
         let visits = self.seen.visit(id, minute);
-        self.walkways.onward(way, visits, id, author, &self.others_than(hop))
+        let others = self.others_than(hop);
+        match hop {
+            Hop::Port(_) if visits == 0 => self.walkways.stem_on(id, author, &others),
+            _ => self.walkways.onward(way, visits, id, author, &others),
+        }
     }
 }
 

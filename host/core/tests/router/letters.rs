@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mute_core::{
-    Address, Event, IdentityKey, Input, Topic, limits,
+    Address, Event, IdentityKey, Input, Profile, Topic, limits,
     wire::{LENGTH_PREFIX, MAX_FLOOD_BODY, SIGNED_OVERHEAD},
 };
 
-use crate::network::{Network, PORT, address};
+use crate::network::{Network, PORT, Setting, address};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -70,7 +70,9 @@ fn a_flood_ends_after_its_hops() {
     let everybody: Vec<usize> = (0..40).collect();
     let mut furthest = Vec::new();
     for seed in 0..20 {
-        let mut network = listening(Network::line(40, seed), topic, &everybody);
+        // Coins hang on secrets, not on seeds.
+        let setting = Setting { world: u32::from(seed), ..Setting::of(Profile::Fast) };
+        let mut network = listening(Network::line_within(setting, 40, seed), topic, &everybody);
         ask(&mut network, 0, topic, "how far?");
         network.run(SECOND);
         furthest.push(heard(&network).iter().map(|(node, _, _)| *node).max().expect("somebody heard it"));

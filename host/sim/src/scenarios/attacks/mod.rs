@@ -1,5 +1,6 @@
 //! `attacks`: what adversaries try, and what the router lets them have. One file an attack.
 
+pub mod first_spy;
 pub mod spoofing;
 mod worlds;
 
@@ -21,6 +22,8 @@ pub struct Attacks {
 #[derive(Clone, Debug, Subcommand, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "attack")]
 pub enum Attack {
+    /// Colluders among the nodes want to know who asks.
+    FirstSpy(first_spy::FirstSpy),
     /// A neighbour forges and replays others' messages.
     Spoofing(spoofing::Spoofing),
     /// Does the target own an address, or relay it?
@@ -31,6 +34,7 @@ impl Attacks {
     /// Runs it.
     pub fn run(&self, seed: u64) -> Record {
         match &self.attack {
+            Attack::FirstSpy(first_spy) => first_spy.run(seed),
             Attack::Spoofing(spoofing) => spoofing.run(seed),
             Attack::Worlds(worlds) => worlds.run(seed),
         }
