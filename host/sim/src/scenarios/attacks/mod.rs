@@ -1,6 +1,7 @@
 //! `attacks`: what adversaries try, and what the router lets them have. One file an attack.
 
 pub mod first_spy;
+pub mod flood_end;
 pub mod spoofing;
 mod worlds;
 
@@ -24,6 +25,8 @@ pub struct Attacks {
 pub enum Attack {
     /// Colluders among the nodes want to know who asks.
     FirstSpy(first_spy::FirstSpy),
+    /// A neighbour probes the end of floods: does the node that it asks answer itself?
+    FloodEnd(flood_end::FloodEnds),
     /// A neighbour forges and replays others' messages.
     Spoofing(spoofing::Spoofing),
     /// Does the target own an address, or relay it?
@@ -35,6 +38,7 @@ impl Attacks {
     pub fn run(&self, seed: u64) -> Record {
         match &self.attack {
             Attack::FirstSpy(first_spy) => first_spy.run(seed),
+            Attack::FloodEnd(flood_end) => flood_end.run(seed),
             Attack::Spoofing(spoofing) => spoofing.run(seed),
             Attack::Worlds(worlds) => worlds.run(seed),
         }

@@ -18,7 +18,7 @@ pub(super) struct Pair {
 }
 
 /// The area of scored cases, ties counting half.
-pub(super) fn area(scored: &[(f64, bool)]) -> f64 {
+pub(in crate::scenarios::attacks) fn area(scored: &[(f64, bool)]) -> f64 {
     let mut order: Vec<(f64, bool, f64)> = scored.iter().map(|(score, class)| (*score, *class, 1.0)).collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
     weighted(&order)

@@ -37,9 +37,9 @@ const LEAST_SHARE: u32 = 100;
 const RIDGE: f64 = 5.0;
 
 /// A row: its features, NaN for what is missing, and its class.
-pub(super) struct Row<'a> {
-    pub(super) features: &'a [f64],
-    pub(super) class: bool,
+pub(in crate::scenarios::attacks) struct Row<'a> {
+    pub(in crate::scenarios::attacks) features: &'a [f64],
+    pub(in crate::scenarios::attacks) class: bool,
 }
 
 /// Inner nodes: at `n` the children are `2n + 1` and `2n + 2`. A row goes right where its bin is above the split's.
@@ -49,7 +49,7 @@ struct Tree {
 }
 
 /// A trained classifier.
-pub(super) struct Model {
+pub(in crate::scenarios::attacks) struct Model {
     /// For each feature the bins' upper edges.
     edges: Vec<Vec<f64>>,
     trees: Vec<Tree>,
@@ -57,7 +57,7 @@ pub(super) struct Model {
 
 impl Model {
     /// Trains one. The same rows and seed give the same model.
-    pub(super) fn train(rows: &[Row<'_>], seed: u64) -> Self {
+    pub(in crate::scenarios::attacks) fn train(rows: &[Row<'_>], seed: u64) -> Self {
         let width = rows.first().map_or(0, |row| row.features.len());
         let edges: Vec<Vec<f64>> = (0..width).map(|feature| edges(rows, feature)).collect();
         let mut model = Self { edges, trees: Vec::new() };
@@ -82,7 +82,7 @@ impl Model {
     }
 
     /// The logarithm of the odds that it is of the class.
-    pub(super) fn score(&self, features: &[f64]) -> f64 {
+    pub(in crate::scenarios::attacks) fn score(&self, features: &[f64]) -> f64 {
         let bins = self.bin(features);
         self.trees.iter().map(|tree| tree.value(&bins)).sum()
     }

@@ -4,10 +4,10 @@
 //! classifier ([`learn`]) is trained on half of the seeds and tested on the rest ([`area`]). Both worlds of a seed have the same graph,
 //! secrets, times and traffic, and differ in the node that the address lives at.
 
-mod area;
+pub(super) mod area;
 mod attack;
 mod features;
-mod learn;
+pub(super) mod learn;
 mod probes;
 mod town;
 
