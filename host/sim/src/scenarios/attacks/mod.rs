@@ -2,6 +2,7 @@
 
 pub mod first_spy;
 pub mod flood_end;
+pub mod intersection;
 pub mod spoofing;
 mod worlds;
 
@@ -27,6 +28,8 @@ pub enum Attack {
     FirstSpy(first_spy::FirstSpy),
     /// A neighbour probes the end of floods: does the node that it asks answer itself?
     FloodEnd(flood_end::FloodEnds),
+    /// Who is there whenever an address answers?
+    Intersection(intersection::Intersection),
     /// A neighbour forges and replays others' messages.
     Spoofing(spoofing::Spoofing),
     /// Does the target own an address, or relay it?
@@ -39,6 +42,7 @@ impl Attacks {
         match &self.attack {
             Attack::FirstSpy(first_spy) => first_spy.run(seed),
             Attack::FloodEnd(flood_end) => flood_end.run(seed),
+            Attack::Intersection(intersection) => intersection.run(seed),
             Attack::Spoofing(spoofing) => spoofing.run(seed),
             Attack::Worlds(worlds) => worlds.run(seed),
         }
