@@ -174,6 +174,8 @@ fn encode(frame: &Frame<Verified>) -> Bytes {
 
 /// The time that this process's one thread has run on a processor, as Linux tells it; elsewhere none.
 fn cpu_time() -> Duration {
+    // The kernel brings the figure up to date when it schedules.
+    std::thread::yield_now();
     let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(stat.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(0))
 }

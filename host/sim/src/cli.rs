@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use crate::{
     record::Record,
     runner,
-    scenarios::{attacks, bench, fairness, find, join, life, loops, sanity, scale},
+    scenarios::{attacks, bench, fairness, find, join, life, loops, restart, sanity, scale},
 };
 
 /// Networks of thousands of MUTE's routers on a virtual clock.
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Life(life::Life),
     /// A ring of scent for an address that is gone falls silent.
     Loops(loops::Loops),
+    /// What a node's restart costs those who ask it, and those whose answers it passes on.
+    Restart(restart::Restart),
     /// Lines, rings and grids: connect, talk, lose a relay.
     Sanity(sanity::Sanity),
     /// 10² to 10⁵ nodes: floods and connections, what grows and what does not.
@@ -89,6 +91,7 @@ impl Command {
             Self::Join(join) => join.run(seed),
             Self::Life(life) => life.run(seed),
             Self::Loops(loops) => loops.run(seed),
+            Self::Restart(restart) => restart.run(seed),
             Self::Sanity(sanity) => sanity.run(seed),
             Self::Scale(scale) => scale.run(seed),
             Self::Merge { .. } | Self::Report { .. } => return None,

@@ -8,5 +8,6 @@ pub mod find;
 pub mod join;
 pub mod life;
 pub mod loops;
+pub mod restart;
 pub mod sanity;
 pub mod scale;
