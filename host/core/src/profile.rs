@@ -103,6 +103,15 @@ pub struct Defences {
     pub check_sizes: bool,
     /// Only the first copy of a Letter goes on. Without it one goes round for ever where scent leads round.
     pub take_once: bool,
+    /// What Keeps report of a trail is held against what passed, and a trail that proves bad is sought anew.
+    pub judge_trails: bool,
+    /// The hops that trails proved bad through are avoided for a while. Without it their scent is halved and no more.
+    pub shun_bad_hops: bool,
+    /// What a hop's control messages may cost is bounded.
+    pub budgets: bool,
+    /// Rows of scent and places of trails are shared among hops. Without it the rows that were touched the longest time ago give way, and places
+    /// are whoever's comes first.
+    pub share_places: bool,
 }
 
 impl Default for Defences {
@@ -118,6 +127,10 @@ impl Default for Defences {
             jitter: true,
             check_sizes: true,
             take_once: true,
+            judge_trails: true,
+            shun_bad_hops: true,
+            budgets: true,
+            share_places: true,
         }
     }
 }

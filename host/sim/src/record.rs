@@ -194,6 +194,17 @@ impl Record {
         self.check("nothing twice, bounds held, bytes conserved, rates kept", count == 0, detail);
     }
 
+    /// Adds all that another record holds, under its name.
+    pub fn join(&mut self, name: &str, other: Self) {
+        let named = |what: String| format!("{name}: {what}");
+        let figure = |figure: Figure| Figure { name: named(figure.name), ..figure };
+        self.figures.extend(other.figures.into_iter().map(figure));
+        self.machine.extend(other.machine.into_iter().map(figure));
+        self.tables.extend(other.tables.into_iter().map(|table| Table { name: named(table.name), ..table }));
+        self.series.extend(other.series.into_iter().map(|series| Series { plot: named(series.plot), ..series }));
+        self.checks.extend(other.checks.into_iter().map(|check| Check { name: named(check.name), ..check }));
+    }
+
     /// Whether all that must hold did.
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|check| check.passed)

@@ -29,6 +29,8 @@ pub(super) struct Connection {
     pending: Vec<PendingSeek>,
     /// Seeks since the last trail was laid, or lost.
     tries: u32,
+    /// The last trail proved bad: scent leads there, for Seeks that walk as well, so what is asked next is a flood.
+    misled: bool,
     /// Trails lost young, in a row.
     losses: u32,
     next_seek: Instant,
@@ -81,6 +83,7 @@ impl Router {
             old: None,
             pending: Vec::new(),
             tries: 0,
+            misled: false,
             losses: 0,
             next_seek: now,
             fails_at: Some(now + self.no_route_after),
@@ -139,7 +142,7 @@ impl Router {
         let Some(connection) = self.connections.get(&id) else {
             return;
         };
-        let (port, target, tries) = (connection.port, connection.target, connection.tries);
+        let (port, target, tries, misled) = (connection.port, connection.target, connection.tries, connection.misled);
         let hop = Hop::Port(port);
         let wait = self.backoff(tries);
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -152,7 +155,7 @@ impl Router {
         let directed = tries == 0 && self.scent.has(target, |next| self.usable(next, hop, own).is_some());
         let mode = match self.finding {
             _ if directed => SeekMode::Directed,
-            Finding::Walks if tries < WALKING_TRIES => SeekMode::Walk(Way::Stem),
+            Finding::Walks if tries < WALKING_TRIES && !misled => SeekMode::Walk(Way::Stem),
             _ => SeekMode::Flood(Phase::Hidden),
         };
         let Some(key) = self.seek_key(port, target) else {
@@ -223,6 +226,7 @@ impl Router {
         // Other Seeks of this search may still be answered: one trail is enough.
         connection.pending.clear();
         connection.tries = 0;
+        connection.misled = false;
         connection.next_seek = renewal;
         connection.fails_at = None;
         connection.opened = now;
@@ -267,14 +271,16 @@ impl Router {
         connection.trail = connection.old.take().map(|(old, _)| old);
         // A first try would follow the scent, which led there.
         connection.tries = u32::from(useless.is_some());
-        if let Some(hop) = useless {
-            self.scent.fail(connection.target, hop, now);
-        }
+        connection.misled = useless.is_some();
+        let target = connection.target;
         let young = now.saturating_since(connection.opened) < YOUNG_TRAIL;
         connection.losses = if young { connection.losses.saturating_add(1) } else { 0 };
         let (losses, port) = (connection.losses, connection.port);
         if connection.trail.is_none() {
             connection.fails_at = Some(now + self.no_route_after);
+        }
+        if let Some(hop) = useless {
+            self.shun(target, hop);
         }
         let wait = if losses > 1 { self.backoff(losses - 2) } else { core::time::Duration::ZERO };
         let hold = self.hold_of(port);
@@ -295,6 +301,7 @@ impl Router {
         }
         // A first try would follow the scent, which led here.
         connection.tries = 1;
+        connection.misled = true;
         connection.losses = connection.losses.saturating_add(1);
         let losses = connection.losses;
         let wait = losses.checked_sub(BAD_TRAILS).map_or(core::time::Duration::ZERO, |again| self.backoff(again));

@@ -13,7 +13,7 @@ use super::{
     trails::{BindingId, Passed, Side, Towards},
 };
 use crate::{
-    Label, LinkId, TrailId, Violation,
+    Address, Label, LinkId, TrailId, Violation,
     wire::{Frame, Keep, KeepReport, Signed, Verified},
 };
 
@@ -57,7 +57,8 @@ impl Router {
         if let Ok(message) = Signed::<Keep, Verified>::sign(self.network, key, stamp, binding.seek, report) {
             let far = binding.end(end.role.other_end());
             let amount = arrived(report, far.report);
-            self.scent.strengthen(far.address, Hop::Link(link), amount, self.now.instant);
+            let heals = heals(report, far.report, report);
+            self.scent.strengthen(far.address, Hop::Link(link), amount, heals, self.now.instant);
             self.lay(message.author(), hop, 0);
             self.counters.keeps.passed(hop, 1);
             self.send(link, hop, Frame::Keep { label, message });
@@ -90,9 +91,10 @@ impl Router {
             return;
         }
         let (far_side, far_address, amount) = (far.side, far.address, arrived(report, far.report));
+        let heals = heals(report, far.report, near.report);
         if !doubtful {
             self.lay(message.author(), Hop::Link(link), 0);
-            self.scent.strengthen(far_address, far_side.hop(), amount, self.now.instant);
+            self.scent.strengthen(far_address, far_side.hop(), amount, heals, self.now.instant);
         }
         let bad = self.take_report(id, from, report);
         if from == Towards::Seeker {
@@ -127,14 +129,23 @@ impl Router {
         let lossy = lossy(near.report.sent, report.sent, near.passed.from, passed.from)
             || lossy(near.passed.to, passed.to, near.report.received, report.received);
         near.lossy = if lossy && near.report.number > 0 { near.lossy.saturating_add(1) } else { 0 };
-        let bad = nothing || near.lossy == BAD_KEEPS;
+        let bad = self.waits.defences.judge_trails && (nothing || near.lossy == BAD_KEEPS);
         (near.report, near.passed, near.heard, near.deadline) = (report, passed, self.now.instant, Some(deadline));
         let (address, hop) = (near.address, near.side.hop());
         if bad {
-            self.scent.fail(address, hop, self.now.instant);
+            self.shun(address, hop);
         }
         self.watch_binding(id);
         bad
+    }
+
+    /// A trail of `address` through `hop` proved bad.
+    pub(super) fn shun(&mut self, address: Address, hop: Hop) {
+        if self.waits.defences.shun_bad_hops {
+            self.scent.fail(address, hop, self.now.instant);
+        } else {
+            self.scent.weaken(address, hop);
+        }
     }
 
     /// What has passed here from and to an end.
@@ -172,6 +183,12 @@ impl Role {
             Self::Seeker { .. } => Towards::Owner,
         }
     }
+}
+
+/// Whether a Keep shows that a trail works: half of what either end had sent by its last Keep has reached the other. One way alone is not enough,
+/// else who swallows answers is healed by the Keeps that say that questions arrive; nor are the first seconds, in which a lure lets all pass.
+fn heals(report: KeepReport, far: KeepReport, before: KeepReport) -> bool {
+    report.number > EARLY_KEEPS[0] && far.sent > 0 && report.received >= far.sent / 2 && far.received >= before.sent / 2
 }
 
 /// What a Keep is worth to the other end's scent: in proportion to what of its packets arrived; a little where nothing was sent.

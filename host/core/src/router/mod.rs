@@ -163,6 +163,7 @@ impl Router {
     #[cfg(feature = "simulation")]
     pub fn reshaped(mut self, shape: crate::Shape, defences: crate::Defences) -> Self {
         (self.waits.shape, self.waits.defences) = (shape, defences);
+        self.scent.share(defences.share_places);
         self
     }
 
@@ -292,11 +293,11 @@ impl Router {
 
     /// Takes what a control frame of `hop` costs from the hop's budget. `false`: there is no such hop, or its budget is spent.
     fn pay(&mut self, hop: Hop, frame: &Frame<Verified>) -> bool {
-        let now = self.now.instant;
+        let (now, bounded) = (self.now.instant, self.waits.defences.budgets);
         let Some(budgets) = self.budgets(hop) else {
             return false;
         };
-        let paid = budgets.pay(frame, now);
+        let paid = budgets.pay(frame, now) || !bounded;
         if !paid {
             self.counters.drops.budget += 1;
         }

@@ -213,13 +213,13 @@ impl Router {
         let used = |trail| self.ends.get(&trail).map(|end| self.received(end));
         match owner.owned.room(hop, MAX_OWNED_TRAILS_PER_PORT, used) {
             Room::Free => true,
-            Room::InsteadOf(trail) => {
+            Room::InsteadOf(trail) if self.waits.defences.share_places => {
                 if let Some(end) = self.ends.get(&trail) {
                     self.unbind(end.binding, None, Close::Busy);
                 }
                 true
             }
-            Room::None => {
+            Room::InsteadOf(_) | Room::None => {
                 self.counters.drops.full += 1;
                 false
             }

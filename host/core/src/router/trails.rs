@@ -288,11 +288,11 @@ impl Router {
     fn take_room(&mut self, room: Room<BindingId>) -> bool {
         match room {
             Room::Free => true,
-            Room::InsteadOf(other) => {
+            Room::InsteadOf(other) if self.waits.defences.share_places => {
                 self.unbind(other, None, Close::Busy);
                 true
             }
-            Room::None => {
+            Room::InsteadOf(_) | Room::None => {
                 self.counters.drops.full += 1;
                 false
             }
@@ -425,7 +425,7 @@ impl Router {
         for end in [Towards::Seeker, Towards::Owner] {
             let (far, now) = (binding.end(end), self.now.instant);
             if far.is_overdue(now) {
-                self.scent.fail(far.address, far.side.hop(), now);
+                self.shun(far.address, far.side.hop());
             }
             self.scent.count_live(far.address, false, now);
             self.watch_scent();
@@ -451,7 +451,7 @@ impl Router {
         if end.unwanted {
             return;
         }
-        let useless = end.sent >= NONE_ARRIVED && self.received(&end) == 0;
+        let useless = self.waits.defences.judge_trails && end.sent >= NONE_ARRIVED && self.received(&end) == 0;
         self.tell_closed(port, trail, why);
         match end.role {
             Role::Seeker { connection } => self.connection_lost(connection, trail, useless.then(|| end.to.hop())),

@@ -31,6 +31,8 @@ const STRONGEST: u32 = UNIT << 4;
 /// All rows of a node.
 pub(crate) struct Scent {
     table: Table,
+    /// Whether a hop that brings much gives way itself.
+    shared: bool,
 }
 
 impl Row {
@@ -64,7 +66,13 @@ impl Entry {
 
 impl Scent {
     pub(crate) fn new(keyed: Keyed) -> Self {
-        Self { table: Table::new(keyed) }
+        Self { table: Table::new(keyed), shared: true }
+    }
+
+    /// Whether the table is shared among hops; otherwise the row that was touched the longest time ago gives way, whose it may be. For experiments.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn share(&mut self, shared: bool) {
+        self.shared = shared;
     }
 
     /// A verified message by `address` arrived through `hop`, as the first copy (rank 0) or a later one.
@@ -94,16 +102,14 @@ impl Scent {
         self.table.relist(place, if cheaper { slot } else { charged }, standing, Tenths::of(now));
     }
 
-    /// What a Keep reports: `amount` more towards `hop`. Makes no row where there is none.
-    pub(crate) fn strengthen(&mut self, address: Address, hop: Hop, amount: u32, now: Instant) {
+    /// What a Keep reports: `amount` more towards `hop`. Makes no row where there is none. `heals`: most of what either end sent came to the
+    /// other, so the hop is bad no more.
+    pub(crate) fn strengthen(&mut self, address: Address, hop: Hop, amount: u32, heals: bool, now: Instant) {
         let slot = self.table.slot_for(hop);
         if let Some(place) = self.table.find(address) {
             let row = self.table.row_mut(place);
             row.add(slot, amount);
-            if amount >= UNIT / 2
-                && let Some(entry) = row.entry(slot)
-            {
-                // Most of what an end sent came to the other: it is bad no more.
+            if heals && let Some(entry) = row.entry(slot) {
                 entry.failed = Seconds::NEVER;
             }
             let (charged, standing) = (row.charged, row.standing.max(Standing::Known));
@@ -256,6 +262,13 @@ impl Scent {
 
     /// Drops one row: of the newcomer if it holds its fair share, else of the hop that holds most.
     fn make_room(&mut self, newcomer: Slot) {
+        if !self.shared {
+            let oldest = self.table.charges().filter_map(|(slot, _)| self.table.gives_way(slot));
+            if let Some(place) = oldest.min_by_key(|place| self.table.row(*place).touched) {
+                self.table.remove(place);
+            }
+            return;
+        }
         let hops = self.table.charges().count().max(1);
         let greedy = self.table.rows_of(newcomer) >= MAX_ROWS.div_ceil(hops);
         let fullest = self.table.charges().max_by_key(|(slot, rows)| (*rows, *slot == newcomer)).map(|(slot, _)| slot);

@@ -106,9 +106,9 @@ fn a_trail_that_proved_bad_turns_choices_elsewhere_until_one_through_it_proves_g
     let later = 1 + FAILURE_MEMORY.as_secs();
     assert!(chosen(&scent, later) > 80, "it is tried again");
     scent.fail(address(1), A, at(later));
-    scent.strengthen(address(1), A, UNIT / 4, at(later));
+    scent.strengthen(address(1), A, UNIT / 4, false, at(later));
     assert_eq!(chosen(&scent, later), 0, "a Keep that tells of nothing proves nothing");
-    scent.strengthen(address(1), A, UNIT, at(later));
+    scent.strengthen(address(1), A, UNIT, true, at(later));
     assert!(chosen(&scent, later) > 80);
 }
 
@@ -230,7 +230,7 @@ fn lists_and_rows_agree_whatever_happens() {
             0 if (draw >> 32).is_multiple_of(64) => scent.forget_hop(hop, now),
             1 => scent.count_live(address, true, now),
             2 | 3 => scent.count_live(address, false, now),
-            4 => scent.strengthen(address, hop, (draw >> 40) as u32 % (2 * UNIT), now),
+            4 => scent.strengthen(address, hop, (draw >> 40) as u32 % (2 * UNIT), draw >> 63 == 1, now),
             5 => scent.weaken(address, hop),
             6 => scent.fail(address, hop, now),
             7 => scent.weaken_for_silence(address, hop, now),
