@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use crate::{
     record::Record,
     runner,
-    scenarios::{attacks, bench, fairness, find, join, life, loops, restart, sanity, scale},
+    scenarios::{attacks, bench, fairness, find, join, life, loops, restart, sanity, scale, seed_table},
 };
 
 /// Networks of thousands of MUTE's routers on a virtual clock.
@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Sanity(sanity::Sanity),
     /// 10² to 10⁵ nodes: floods and connections, what grows and what does not.
     Scale(scale::Scale),
+    /// The scalability model of MUTE's author, by the real router and queues.
+    SeedTable(seed_table::SeedTable),
     /// Put the JSON records of many seeds together.
     Merge {
         /// Files of records, one a line; `-`: standard input.
@@ -94,6 +96,7 @@ impl Command {
             Self::Restart(restart) => restart.run(seed),
             Self::Sanity(sanity) => sanity.run(seed),
             Self::Scale(scale) => scale.run(seed),
+            Self::SeedTable(seed_table) => seed_table.run(seed),
             Self::Merge { .. } | Self::Report { .. } => return None,
         })
     }

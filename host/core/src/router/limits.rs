@@ -6,8 +6,8 @@ use core::time::Duration;
 
 // ── Links and ports ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Links at once. The neighbour policy keeps 4 to 16; fixed test topologies may have more.
-pub const MAX_LINKS: usize = 64;
+/// Links at once. The neighbour policy keeps 4 to 16; in a fixed test topology a hundred nodes may all be linked.
+pub const MAX_LINKS: usize = 100;
 
 /// Identities at once: plugins with a few each, and one-time ones.
 pub const MAX_PORTS: usize = 256;

@@ -1,8 +1,9 @@
 //! The scenarios, a file or a folder each. A scenario is a struct of its command line's arguments, with `run(&self, seed) -> Record`.
 
+mod crowd;
+
 pub mod attacks;
 pub mod bench;
-mod crowd;
 pub mod fairness;
 pub mod find;
 pub mod join;
@@ -11,3 +12,4 @@ pub mod loops;
 pub mod restart;
 pub mod sanity;
 pub mod scale;
+pub mod seed_table;
