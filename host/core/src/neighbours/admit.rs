@@ -144,6 +144,7 @@ impl Neighbours {
             class,
             address,
             origin,
+            anchor: dial.is_some_and(|dial| dial.anchor),
             since: now.instant,
             counted: 0,
             served: 0,
@@ -185,6 +186,16 @@ impl Neighbours {
         let links = self.links.values().filter(|held| held.class == Class::Outbound);
         let room = self.rules.most.saturating_sub(self.links.len());
         self.rules.wanted(self.friends_linked()).saturating_sub(links.count() + dials.count()).min(room)
+    }
+
+    /// Chosen strangers that are anchors, those that are being dialled as well; `without` one.
+    pub(super) fn anchors_taken(&self, without: Option<NodeKey>) -> usize {
+        let links = self.links.iter().map(|(key, held)| (key, held.class, held.anchor));
+        let dials = self.dials.iter().map(|(key, dial)| (key, dial.class, dial.anchor));
+        let is_anchor = |(key, class, anchor): &(&NodeKey, Class, bool)| {
+            *class == Class::Outbound && *anchor && without != Some(**key)
+        };
+        links.chain(dials).filter(is_anchor).count()
     }
 
     /// Links that this node has chosen, or its user.

@@ -29,37 +29,24 @@ impl Neighbours {
                 continue;
             }
             room -= 1;
-            self.dial(key, Class::Friend, address, Origin::Given, None, now.instant);
+            self.dial(key, Dial::new(Class::Friend, address, Origin::Given, now.instant));
         }
     }
 
-    fn dial(
-        &mut self,
-        key: NodeKey,
-        class: Class,
-        address: NeighbourAddress,
-        origin: Origin,
-        instead_of: Option<NodeKey>,
-        now: Instant,
-    ) {
-        self.dials.insert(key, Dial { class, address, origin, since: now, instead_of });
-        self.decide(Decision::Dial { key, address });
+    fn dial(&mut self, key: NodeKey, dial: Dial) {
+        self.dials.insert(key, dial);
+        self.decide(Decision::Dial { key, address: dial.address });
     }
 
     /// One round: dials as many strangers as are missing and may be dialled at once.
     pub(super) fn choose_strangers(&mut self, now: Now) {
         self.next_round = now.instant + ROUND;
         while self.missing() > 0 && self.strangers_dialled() < DIALS_AT_ONCE {
-            let anchor = self.best_anchor(now.instant, None).map(|(key, anchor)| (key, anchor.address, anchor.origin));
-            let found = match anchor {
-                None if self.holds(now.instant) => {
+            let Some((key, dial)) = self.next_stranger(now.instant) else {
+                if self.holds(now.instant) {
                     self.next_round = self.next_round.max(self.hold_until.min(now.instant + EMPTY_ROUND));
                     break;
                 }
-                None => self.pick(now.instant),
-                found => found,
-            };
-            let Some((key, address, origin)) = found else {
                 // What happens before (an attempt fails, somebody tells of hosts) begins a round sooner.
                 self.next_round = now.instant + EMPTY_ROUND;
                 self.ask_everybody(now.instant);
@@ -69,8 +56,20 @@ impl Neighbours {
                 self.next_round = now.instant + EMPTY_ROUND;
                 break;
             }
-            self.dial(key, Class::Outbound, address, origin, None, now.instant);
+            self.dial(key, dial);
         }
+    }
+
+    /// Anchors have some of the places, and those that are held; the others go to whoever the book names, and to anchors if it names nobody.
+    fn next_stranger(&mut self, now: Instant) -> Option<(NodeKey, Dial)> {
+        let dial = |address, origin| Dial::new(Class::Outbound, address, origin, now);
+        let anchor = self.best_anchor(now, None);
+        let anchor = anchor.map(|(key, anchor)| (key, Dial { anchor: true, ..dial(anchor.address, anchor.origin) }));
+        let holds = self.holds(now);
+        if holds || (anchor.is_some() && self.anchors_taken(None) < self.rules.anchor_places) {
+            return anchor;
+        }
+        self.pick(now).map(|(key, address, origin)| (key, dial(address, origin))).or(anchor)
     }
 
     fn strangers_dialled(&self) -> usize {
@@ -156,8 +155,10 @@ impl Neighbours {
         };
         if let Some((key, anchor)) = self.best_anchor(now, Some(least))
             && anchor.tenure.rank() >= 2 * least_rank.max(1)
+            && self.anchors_taken(Some(least)) < self.rules.anchor_places
         {
-            self.dial(key, Class::Outbound, anchor.address, anchor.origin, Some(least), now);
+            let dial = Dial::new(Class::Outbound, anchor.address, anchor.origin, now);
+            self.dial(key, Dial { anchor: true, instead_of: Some(least), ..dial });
         }
     }
 }

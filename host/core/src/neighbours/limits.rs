@@ -118,6 +118,9 @@ pub const HOLD_ABOVE: usize = 2;
 /// Long-lived strangers remembered over restarts: thrice the places, as two of three may be away.
 pub const ANCHORS: usize = 3 * OUTBOUND_STRANGERS;
 
+/// Chosen strangers that may be anchors while the book names others: all. With fewer a node meets more of an adversary's, each for a shorter time.
+pub const ANCHOR_PLACES: usize = OUTBOUND_STRANGERS;
+
 /// An anchor that was away for so long is forgotten.
 pub const ANCHOR_FORGOTTEN_S: u64 = 30 * 24 * 3600;
 

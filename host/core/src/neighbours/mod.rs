@@ -82,6 +82,8 @@ struct Held {
     class: Class,
     address: NeighbourAddress,
     origin: Origin,
+    /// Whether it was taken as an anchor.
+    anchor: bool,
     since: Instant,
     /// Minutes of it that its tenure has already.
     counted: u64,
@@ -101,9 +103,18 @@ struct Dial {
     class: Class,
     address: NeighbourAddress,
     origin: Origin,
+    /// Whether it is taken as an anchor.
+    anchor: bool,
     since: Instant,
     /// Who gives way if it succeeds.
     instead_of: Option<NodeKey>,
+}
+
+impl Dial {
+    /// One for a place that is free.
+    fn new(class: Class, address: NeighbourAddress, origin: Origin, since: Instant) -> Self {
+        Self { class, address, origin, anchor: false, since, instead_of: None }
+    }
 }
 
 /// A friend and when it is dialled.

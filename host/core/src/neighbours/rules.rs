@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use super::limits::{
-    ANCHORS, CHANGE_INTERVAL, HOLD, INBOUND_PER_CHOSEN, INBOUND_STRANGERS, LEAST_LINKS, LOCAL_STRANGERS, MINIMUM_STAY,
-    MOST_LINKS, OUTBOUND_PER_ORIGIN, OUTBOUND_STRANGERS, PARTNERS, STRANGERS_PER_PREFIX, STRANGERS_PER_WIDE_PREFIX,
-    TARGET_LINKS,
+    ANCHOR_PLACES, ANCHORS, CHANGE_INTERVAL, HOLD, INBOUND_PER_CHOSEN, INBOUND_STRANGERS, LEAST_LINKS, LOCAL_STRANGERS,
+    MINIMUM_STAY, MOST_LINKS, OUTBOUND_PER_ORIGIN, OUTBOUND_STRANGERS, PARTNERS, STRANGERS_PER_PREFIX,
+    STRANGERS_PER_WIDE_PREFIX, TARGET_LINKS,
 };
 
 /// The rules of one node. The default is what MUTE does; a test topology may be [`Rules::fixed`].
@@ -43,6 +43,8 @@ pub struct Rules {
     pub fixed_places: bool,
     /// Long-lived strangers that are remembered, preferred and kept over restarts.
     pub anchors: usize,
+    /// Chosen strangers that are taken from them rather than from the book.
+    pub anchor_places: usize,
     /// How long a chosen stranger stays at least.
     pub minimum_stay: Duration,
     /// At most one stranger is given up for a better one in so long. `None`: never.
@@ -70,6 +72,7 @@ impl Default for Rules {
             choose_by_prefix: true,
             fixed_places: true,
             anchors: ANCHORS,
+            anchor_places: ANCHOR_PLACES,
             minimum_stay: MINIMUM_STAY,
             change_interval: Some(CHANGE_INTERVAL),
             hold: HOLD,
