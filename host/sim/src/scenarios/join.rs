@@ -77,6 +77,10 @@ pub enum Variant {
     RandomPlaces,
     /// Nobody is remembered as an anchor, no place is held.
     NoAnchors,
+    /// A lost one's place is not kept for it.
+    NoHold,
+    /// Half of the chosen ones may be anchors while the book names others.
+    HalfAnchors,
     /// Better ones take places at once.
     HastyChange,
     /// Nobody is ever given up for a better one.
@@ -88,7 +92,7 @@ pub enum Variant {
 }
 
 /// Those of [`Variant::Each`].
-const EACH: [Variant; 13] = [
+const EACH: [Variant; 15] = [
     Variant::All,
     Variant::NoPrefixLimit,
     Variant::NoWideLimit,
@@ -99,6 +103,8 @@ const EACH: [Variant; 13] = [
     Variant::ByEntry,
     Variant::RandomPlaces,
     Variant::NoAnchors,
+    Variant::NoHold,
+    Variant::HalfAnchors,
     Variant::HastyChange,
     Variant::NoChange,
     Variant::None,
@@ -120,6 +126,8 @@ impl Variant {
             Self::ByEntry => Rules { choose_by_prefix: false, ..default },
             Self::RandomPlaces => Rules { fixed_places: false, ..default },
             Self::NoAnchors => Rules { anchors: 0, hold: Duration::ZERO, ..default },
+            Self::NoHold => Rules { hold: Duration::ZERO, ..default },
+            Self::HalfAnchors => Rules { anchor_places: limits::OUTBOUND_STRANGERS / 2, ..default },
             Self::HastyChange => {
                 Rules { minimum_stay: Duration::ZERO, change_interval: Some(Duration::ZERO), ..default }
             }
