@@ -2,17 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use bech32::{Bech32m, Hrp, primitives::decode::CheckedHrpstring};
-use mute_core::{IdentityKey, NeighbourId};
+pub use mute_core::neighbours::NodeKey;
+use mute_core::{IdentityKey, NeighbourId, neighbours::ParseNodeKeyError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-/// A node's Ed25519 public key, known to its neighbours only. As text it is bech32m with the prefix `mutenode`, so that
-/// nobody takes it for an address (`mute`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeKey(pub [u8; 32]);
-
-/// The human-readable part of a node key.
-const PREFIX: Hrp = Hrp::parse_unchecked("mutenode");
 
 /// The longest name that DNS allows.
 const MAX_HOST_LENGTH: usize = 253;
@@ -37,45 +29,12 @@ pub enum ParsePeerError {
     Port,
 }
 
-impl FromStr for NodeKey {
-    type Err = ParsePeerError;
-
-    fn from_str(text: &str) -> Result<Self, ParsePeerError> {
-        let parsed = CheckedHrpstring::new::<Bech32m>(text).map_err(|_| ParsePeerError::Key)?;
-        if parsed.hrp() != PREFIX {
-            return Err(ParsePeerError::Key);
+impl From<ParseNodeKeyError> for ParsePeerError {
+    fn from(error: ParseNodeKeyError) -> Self {
+        match error {
+            ParseNodeKeyError::Malformed => Self::Key,
+            ParseNodeKeyError::Length => Self::KeyLength,
         }
-        let mut bytes = parsed.byte_iter();
-        let mut key = [0; 32];
-        for byte in &mut key {
-            *byte = bytes.next().ok_or(ParsePeerError::KeyLength)?;
-        }
-        if bytes.next().is_some() { Err(ParsePeerError::KeyLength) } else { Ok(Self(key)) }
-    }
-}
-
-impl fmt::Display for NodeKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        bech32::encode_lower_to_fmt::<Bech32m, _>(f, PREFIX, &self.0).map_err(|_| fmt::Error)
-    }
-}
-
-/// Debug output may reach a log, so it does not hold the key.
-impl fmt::Debug for NodeKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NodeKey(…)")
-    }
-}
-
-impl Serialize for NodeKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for NodeKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

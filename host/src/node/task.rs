@@ -9,6 +9,7 @@ use std::{
 
 use mute_core::{
     Event, Hop, Input, LinkId, NetworkId, Now, Output, PortId, Router, RouterConfig,
+    neighbours::{DialFailure, NeighbourAddress, State},
     scheduler::{Ingress, Standing},
     wire::{Frame, Verified},
 };
@@ -17,7 +18,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     Command, NodeConfig, PortsStatus, StartError, Status,
-    neighbours::{Admission, Neighbours, State},
+    neighbours::{Admission, Neighbours, Note},
     port::{Outbox, Packet, PortCommand, PortShared, Ports},
     status::{LinkStatus, NeighbourState, NeighbourStatus},
     trails::Trails,
@@ -94,25 +95,22 @@ impl Drop for Node {
     }
 }
 
-/// A random number for a wait. Without randomness waits are the shortest, which is safe.
-fn chance() -> u32 {
-    getrandom::u32().unwrap_or(0)
-}
-
 impl Node {
     /// Opens the socket. Must be called on a tokio runtime.
     pub(super) fn new(config: NodeConfig, ports: Arc<Ports>) -> Result<Self, StartError> {
         let started = Instant::now();
         let max_links = config.max_links.min(MAX_LINKS);
-        let mut neighbours = Neighbours::new(config.key.key(), config.fixed_topology, max_links);
+        let [mut seed, mut chances] = [[0; 32]; 2];
+        getrandom::fill(&mut seed).map_err(StartError::Random)?;
+        getrandom::fill(&mut chances).map_err(StartError::Random)?;
+        let secrets = [*config.key.derive("mute/1 neighbours secret"), chances];
+        let mut neighbours = Neighbours::new(config.key.key(), config.fixed_topology, max_links, secrets, now(started));
         for peer in config.peers {
-            neighbours.add(peer, started)?;
+            neighbours.add(peer, now(started))?;
         }
         for key in config.welcome {
-            neighbours.welcome(key, started);
+            neighbours.welcome(key, now(started))?;
         }
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(StartError::Random)?;
         let router = RouterConfig {
             profile: config.profile,
             no_route_after: config.no_route_after,
@@ -206,11 +204,12 @@ impl Node {
         self.hand_out();
         self.flush(now);
         self.report_loads(at, now);
-        for peer in self.neighbours.due(at) {
+        for peer in self.neighbours.due(now) {
             self.dial(peer);
         }
-        let router = self.router.next_deadline().and_then(|deadline| self.started.checked_add(deadline.since_origin()));
-        let deadlines = [router, self.neighbours.next_deadline(), self.load_due];
+        let on_clock = |deadline: mute_core::Instant| self.started.checked_add(deadline.since_origin());
+        let router = self.router.next_deadline().and_then(on_clock);
+        let deadlines = [router, self.neighbours.next_deadline().and_then(on_clock), self.load_due];
         deadlines.into_iter().flatten().fold(at + FAR, Instant::min)
     }
 
@@ -310,26 +309,24 @@ impl Node {
 
     /// A connection has come up: keeps it or closes it.
     fn established(&mut self, established: Established) {
-        let at = Instant::now();
+        let now = now(self.started);
         let (key, initiator) = (established.key, established.dialled);
-        let instead_of = match self.neighbours.admit(key, initiator, at) {
-            Admission::Keep { instead_of } => instead_of,
-            Admission::Refuse(code) => {
-                established.connection.close(code.code().into(), b"");
-                return self.neighbours.dial_failed(key, code.to_string(), at, chance());
-            }
-        };
-        if let Some(old) = instead_of {
-            self.drop_link(old, CloseCode::Duplicate);
-        }
+        let from = NeighbourAddress::at(established.connection.remote_address());
         let id = LinkId(self.next_link);
         self.next_link += 1;
+        let (stranger, closes) = match self.neighbours.admit(key, from, id, initiator, now) {
+            Admission::Keep { stranger, closes } => (stranger, closes),
+            Admission::Refuse(code) => return established.connection.close(code.code().into(), b""),
+        };
+        for (old, code) in closes {
+            if let Some(gone) = self.drop_link(old, code).filter(|gone| gone.key != key) {
+                self.neighbours.gave_way(gone.key, now);
+            }
+        }
         let handle = link::spawn(id, established, self.known.clone(), self.to_node.clone());
-        let stranger = self.neighbours.is_stranger(key);
         self.links.insert(id, Link { handle, key, initiator, stranger, pending: Vec::new(), level: 0 });
-        self.neighbours.up(key, id, initiator, at);
         let neighbour = self.key.neighbour_id(key);
-        self.handle(Input::LinkUp { link: id, neighbour, initiator }, now(self.started));
+        self.handle(Input::LinkUp { link: id, neighbour, initiator }, now);
         tracing::info!(links = self.links.len(), "a link is up");
     }
 
@@ -348,7 +345,7 @@ impl Node {
             return;
         };
         let offence = matches!(end, LinkEnd::Violation(_) | LinkEnd::Quic);
-        self.neighbours.down(link.key, id, end.to_string(), offence, Instant::now(), chance());
+        self.neighbours.down(link.key, id, end.to_string(), offence, now(self.started));
         tracing::info!(reason = %end, links = self.links.len(), "a link has ended");
     }
 
@@ -370,7 +367,12 @@ impl Node {
             Ok(established) => self.established(established),
             Err(error) => {
                 tracing::debug!(%error, "an attempt to dial came to nothing");
-                self.neighbours.dial_failed(key, error.to_string(), Instant::now(), chance());
+                let failure = match error {
+                    DialError::Identity => DialFailure::Impostor,
+                    DialError::Refused(_) => DialFailure::Refused,
+                    _ => DialFailure::Unreachable,
+                };
+                self.neighbours.dial_failed(key, failure, error.to_string(), now(self.started));
             }
         }
     }
@@ -427,13 +429,12 @@ impl Node {
     }
 
     fn request(&mut self, request: Command) {
-        let at = Instant::now();
         // Replies fail only if nobody waits for them any more.
         match request {
-            Command::Status(reply) => drop(reply.send(self.status(at))),
-            Command::AddPeer(peer, reply) => drop(reply.send(self.neighbours.add(peer, at))),
+            Command::Status(reply) => drop(reply.send(self.status())),
+            Command::AddPeer(peer, reply) => drop(reply.send(self.neighbours.add(peer, now(self.started)))),
             Command::RemovePeer(key, reply) => {
-                let removed = self.neighbours.remove(key, at);
+                let removed = self.neighbours.remove(key);
                 if let Some(Some(link)) = removed {
                     self.drop_link(link, CloseCode::NotWelcome);
                 }
@@ -467,7 +468,7 @@ impl Node {
         let _ = tokio::time::timeout(LEAVE_TIMEOUT, self.endpoint.wait_idle()).await;
     }
 
-    fn status(&self, at: Instant) -> Status {
+    fn status(&self) -> Status {
         let mut ports = PortsStatus { open: self.open.len() as u64, ..self.closed_ports };
         for port in self.open.values() {
             ports.lost_messages += port.lost_messages.load(Ordering::Relaxed);
@@ -479,33 +480,33 @@ impl Node {
             network: self.network.0.iter().map(|byte| format!("{byte:02x}")).collect(),
             // A socket that is bound has an address.
             listen: self.endpoint.local_addr().unwrap_or(unbound),
-            uptime_s: at.saturating_duration_since(self.started).as_secs(),
-            neighbours: self.neighbour_statuses(at),
+            uptime_s: self.started.elapsed().as_secs(),
+            neighbours: self.neighbour_statuses(now(self.started)),
             remotes: self.links.values().map(|link| link.handle.remote_address()).collect(),
             router: self.router.counters(),
             ports,
         }
     }
 
-    fn neighbour_statuses(&self, at: Instant) -> Vec<NeighbourStatus> {
-        let status = |(key, neighbour): (&NodeKey, &super::neighbours::Neighbour)| NeighbourStatus {
-            key: *key,
-            dialled_at: neighbour.peer.as_ref().map(PeerAddress::place),
-            state: match neighbour.state {
+    fn neighbour_statuses(&self, now: Now) -> Vec<NeighbourStatus> {
+        let status = |(key, state, note): (NodeKey, State, &Note)| NeighbourStatus {
+            key,
+            dialled_at: note.peer.as_ref().map(PeerAddress::place),
+            state: match state {
                 State::Up { .. } => NeighbourState::Up,
-                _ if neighbour.banned_until.is_some_and(|until| at < until) => NeighbourState::Banned,
+                State::Banned(_) => NeighbourState::Banned,
                 State::Dialling => NeighbourState::Dialling,
-                State::Waiting { .. } => NeighbourState::BackingOff,
+                State::Waiting(_) => NeighbourState::BackingOff,
                 State::Down => NeighbourState::Down,
             },
-            since_s: at.saturating_duration_since(neighbour.since).as_secs(),
-            last_end: neighbour.last_end.clone(),
-            link: match neighbour.state {
+            since_s: now.instant.saturating_since(note.since).as_secs(),
+            last_end: note.last_end.clone(),
+            link: match state {
                 State::Up { link, .. } => self.links.get(&link).map(link_status),
                 _ => None,
             },
         };
-        self.neighbours.iter().map(status).collect()
+        self.neighbours.iter(now).map(status).collect()
     }
 }
 
