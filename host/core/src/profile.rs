@@ -24,11 +24,14 @@
 //! # Other ways to tell, and what is done
 //! Flooded messages for an identity of this node go on from here as from anywhere; directed Seeks and Letters follow the row, in which a port is
 //! an entry like any hop, laid and strengthened by the same law, so that now and then one for an own address is passed on and not
-//! answered. What an identity sends waits in the queues of links as one neighbour's (see [`crate::scheduler`]). A Keep does not count what its
+//! answered. Flooded Seeks follow the trails of their target where these pass, and spread no further: floods start hidden, on ways of many
+//! lengths, so trails through a relay would differ, and trails to an owner would not. What an identity sends waits in the queues of links as one neighbour's (see [`crate::scheduler`]). A Keep does not count what its
 //! sender has not heard yet. A Trail that its seeker refuses, and a Seek after a Close, come as late as from afar.
 //!
 //! # What is left
 //! - *The guess itself*: with the numbers of [`Profile::Balanced`] an answer's time is right three times in five.
+//! - *Searches*: an answer to a flood takes as long as the flood's way there, which starts hidden and goes round; at an owner it does not.
+//! - *Links with a rate*: a big packet takes longer over one link more, and no constant wait hides by how much; nor how much more two links jitter.
 //! - *Throughput*: what a relay passes on is bounded by its upload to the next node, what an identity hears by this node's download only. Whoever
 //!   sends an address more than this node could upload, and sees it acknowledged, knows.
 //! - *Budgets*: an owner counts the Seeks that it answers for each neighbour, and behind a relay they would be counted together. Two neighbours that
@@ -87,8 +90,8 @@ pub struct Defences {
     /// Directed Seeks and Letters for an identity of this node follow the row, in which its port is an entry like any other. Without it
     /// they are always the identity's.
     pub follow_row: bool,
-    /// A flooded Seek whose flood ends follows scent from there.
-    pub follow_from_the_end: bool,
+    /// A flooded Seek follows scent where live trails of its target pass, and spreads no further; and where its flood ends.
+    pub follow_scent: bool,
     /// What asks for an answer (Seeks, Floods, Letters) reaches an identity late.
     pub hold_questions: bool,
     /// What belongs to a trail (Data, Keeps, Closes) reaches an identity late.
@@ -97,10 +100,6 @@ pub struct Defences {
     pub stable_holds: bool,
     /// An identity waits equally long whoever asks. Without it there is a draw for each neighbour.
     pub one_hold: bool,
-    /// Onward copies of flooded messages wait.
-    pub jitter: bool,
-    /// Data whose length is of no size class is the offence of the neighbour that it came from.
-    pub check_sizes: bool,
     /// Only the first copy of a Letter goes on. Without it one goes round for ever where scent leads round.
     pub take_once: bool,
     /// What Keeps report of a trail is held against what passed, and a trail that proves bad is sought anew.
@@ -119,13 +118,11 @@ impl Default for Defences {
         Self {
             pass_floods_on: true,
             follow_row: true,
-            follow_from_the_end: true,
+            follow_scent: true,
             hold_questions: true,
             hold_packets: true,
             stable_holds: true,
             one_hold: true,
-            jitter: true,
-            check_sizes: true,
             take_once: true,
             judge_trails: true,
             shun_bad_hops: true,

@@ -79,7 +79,7 @@ impl End {
 
 impl Router {
     pub(super) fn data_from_link(&mut self, link: LinkId, label: Label, ecn: Ecn, body: Bytes) {
-        if self.waits.defences.check_sizes && !self.waits.shape.allows(body.len()) {
+        if !self.waits.shape.allows(body.len()) {
             // An honest neighbour passes on only what it would let in itself.
             return self.violation(link, Violation::DataSize);
         }

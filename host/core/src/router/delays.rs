@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use super::{
     Close, Event, Hop, Output, Role, Router,
     data::End,
-    floods::Flooded,
     limits::{HELD_BYTES, LEAST_HELD_BYTES, MAX_OUTPUTS, OTHER_WAY_PATIENCE, RELEASES_PER_TICK},
     ports::Port,
     trails::{BindingId, Side, Towards},
@@ -57,7 +56,7 @@ impl Waits {
     /// How long a copy of a flooded message waits before it goes to a neighbour: equally long for all that look for the same address, or
     /// are about the same topic.
     fn of_copy<S>(&self, neighbour: NeighbourId, frame: &Frame<S>) -> Duration {
-        if self.shape.jitter.is_zero() || !self.defences.jitter {
+        if self.shape.jitter.is_zero() {
             return Duration::ZERO;
         }
         let neighbour = neighbour.0.to_be_bytes();
@@ -374,7 +373,7 @@ impl Router {
                 self.hear(port, event);
             }
             Held::Seek { port, hop, message } => self.answer(port, hop, &message),
-            Held::BadSeek { hop, phase, message } => self.flood(hop, phase, Flooded::Seek(message)),
+            Held::BadSeek { hop, phase, message } => self.flood_seek(hop, phase, message),
             Held::BadNews(trail) => self.hear_bad_news(trail),
             Held::Unwanted(binding) => self.break_at(binding, Towards::Seeker, Close::Busy),
             Held::Copy { link, ingress, frame } => self.send(link, ingress, frame),

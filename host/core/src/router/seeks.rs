@@ -12,9 +12,9 @@ use super::{
     trails::Side,
 };
 use crate::{
-    ConnectionId, MessageId, PortId, TrailKeys,
+    Address, ConnectionId, MessageId, PortId, TrailKeys,
     keys::{ShareSecret, TrailEnd},
-    wire::{Frame, Seek, SeekMode, Signed, Trail, Verified},
+    wire::{Frame, Phase, Seek, SeekMode, Signed, Trail, Verified},
 };
 
 impl Router {
@@ -41,12 +41,36 @@ impl Router {
                     self.wait_for_another_way(hop, phase, &message);
                 }
             }
-            SeekMode::Flood(phase) if self.seeks.get(message.id()).is_some() => {
-                self.flood(hop, phase, Flooded::Seek(message));
-            }
+            SeekMode::Flood(phase) if self.seeks.get(message.id()).is_some() => self.flood_seek(hop, phase, message),
             // A late copy of one that is forgotten: no Trail would find its way back.
             SeekMode::Flood(_) | SeekMode::Walk(_) => {}
         }
+    }
+
+    /// A flooded Seek has come. Where trails of its target pass it follows them, and spreads no further.
+    ///
+    /// Else whoever puts in Seeks would learn from their Trails how long each way round is, and that there is one: behind a relay the ways of
+    /// hidden floods differ, at an owner none does. A row with live trails is no promise of yesterday: both ends' Keeps come along them.
+    pub(super) fn flood_seek(&mut self, hop: Hop, phase: Phase, message: Signed<Seek, Verified>) {
+        match self.live_way(message.target()) {
+            None => self.flood(hop, phase, Flooded::Seek(message)),
+            // It came from where it would go to: whoever sent it is nearer.
+            Some(next) if next == hop => {}
+            // One that spreads elsewhere may be answered there: only one that is hidden, and comes to nothing here, says anything of the way.
+            Some(_) => self.follow(hop, message, phase == Phase::Hidden),
+        }
+    }
+
+    /// Where trails of an address go that are alive and well, in networks that hide whose they are.
+    fn live_way(&self, address: Address) -> Option<Hop> {
+        if self.waits.shape.turnaround.is_zero() || !self.waits.defences.follow_scent {
+            return None;
+        }
+        let own = self.owners.get(&address).copied();
+        self.scent.live_way(address, self.now.instant, |next| match next {
+            Hop::Link(link) => self.links.get(&link).map(|link| link.load),
+            Hop::Port(port) => (own == Some(port)).then(|| self.delays.level()),
+        })
     }
 
     /// Remembers a Seek that has arrived first. `false`: there is no room for it.
@@ -89,6 +113,11 @@ impl Router {
     /// Sends a Seek along the scent of its target. One for an identity of this node goes where the row says as well, which may be a neighbour:
     /// then somebody else answers, or nobody.
     pub(super) fn direct_seek(&mut self, hop: Hop, message: Signed<Seek, Verified>) {
+        self.follow(hop, message, true);
+    }
+
+    /// Sends a Seek along scent. `judged`: that nobody answers tells against the way it took.
+    fn follow(&mut self, hop: Hop, message: Signed<Seek, Verified>, judged: bool) {
         let id = message.id();
         if self.seeks.get_mut(id).is_some_and(|entry| core::mem::replace(&mut entry.followed, true)) {
             return;
@@ -102,7 +131,7 @@ impl Router {
         let Some(next) = chosen else {
             return self.scent_lost(hop, message);
         };
-        if let Some(number) = self.hop_number(next) {
+        if let Some(number) = self.hop_number(next).filter(|_| judged) {
             let silence = SEEK_SILENCE + self.waits.shape.longest_turnaround();
             self.seeks.choose(message.id(), number, self.now.instant + silence);
             self.watch_seeks();
@@ -130,7 +159,7 @@ impl Router {
     pub(super) fn follow_from_the_end(&mut self, hop: Hop, message: Signed<Seek, Verified>) {
         let own = self.owners.get(&message.target()).copied();
         let smells = || self.scent.has(message.target(), |next| self.usable(next, hop, own).is_some());
-        if self.waits.defences.follow_from_the_end && smells() {
+        if self.waits.defences.follow_scent && smells() {
             self.direct_seek(hop, message);
         }
     }

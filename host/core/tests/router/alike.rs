@@ -121,14 +121,12 @@ fn what_an_identity_hears_of_a_trail_waits_as_long_as_a_question_and_keeps_its_o
         lone.run(Duration::from_millis(u64::from(number % 7)));
     }
     let mut heard = Vec::new();
-    while let Some(done) = lone.next(lone.clock + LONG) {
+    let until = lone.clock + LONG;
+    while let Some(done) = lone.next(until) {
         heard.extend(done.events.iter().filter_map(|(_, event)| match event {
             Event::Data { body, .. } => Some(body[0]),
             _ => None,
         }));
-        if heard.len() >= 50 {
-            break;
-        }
     }
     let late = heard.clone();
     heard.sort_unstable();
@@ -303,6 +301,49 @@ fn a_flooded_seek_goes_on_from_its_target_as_from_anywhere() {
     };
     assert_eq!(copies(balanced()), [0, 1, 1]);
     assert_eq!(copies(without(|defences| defences.pass_floods_on = false)), [0, 0, 0]);
+}
+
+/// How many Seeks go to each link, and how.
+fn seeks(done: &Done) -> Vec<(u64, SeekMode)> {
+    let seek = |(link, _, frame): &(LinkId, _, Frame<_>)| match frame {
+        Frame::Seek { mode, .. } => Some((link.0, *mode)),
+        _ => None,
+    };
+    done.sent.iter().filter_map(seek).collect()
+}
+
+#[test]
+fn a_flooded_seek_follows_the_trails_of_its_target_and_spreads_no_further() {
+    let spread = SeekMode::Flood(Phase::Counted(2));
+    let missing = without(|defences| defences.follow_scent = false);
+    let owner = |setting| {
+        let mut lone = Lone::within(setting, 3);
+        answer_time(&mut lone, 2, 1);
+        let seek = lone.seek(&key(2), key(OWN).address());
+        let done = lone.frame(0, flooded(seek));
+        assert!(wait(&mut lone, Done::trail_label).is_some());
+        seeks(&done)
+    };
+    assert_eq!(owner(balanced()), []);
+    assert_eq!(owner(missing), [(1, spread), (2, spread)]);
+    let relay = |setting, by| {
+        let mut lone = Lone::within(setting, 3);
+        lone.bind(1, 5, 41);
+        let seek = lone.seek(&key(2), key(5).address());
+        (seeks(&lone.frame(by, flooded(seek))), lone)
+    };
+    assert_eq!(relay(balanced(), 2).0, [(1, SeekMode::Directed)]);
+    assert_eq!(relay(balanced(), 1).0, [], "who sent it is nearer");
+    assert_eq!(relay(missing, 2).0, [(0, spread), (1, spread)]);
+    assert_eq!(relay(Setting::of(Profile::Fast), 2).0, [(0, spread), (1, spread)], "nothing is hidden there");
+    // Whoever keeps up a trail, but lets Seeks vanish, draws them for a moment only.
+    let (_, mut lone) = relay(balanced(), 2);
+    let seek = lone.seek(&key(3), key(5).address());
+    let hidden = Frame::Seek { mode: SeekMode::Flood(Phase::Hidden), message: seek };
+    assert_eq!(seeks(&lone.frame(2, hidden)), [(1, SeekMode::Directed)]);
+    lone.run(8 * SECOND);
+    let seek = lone.seek(&key(3), key(5).address());
+    assert_eq!(seeks(&lone.frame(2, flooded(seek))), [(0, spread), (1, spread)]);
 }
 
 #[test]

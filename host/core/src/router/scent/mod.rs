@@ -214,6 +214,15 @@ impl Scent {
         self.table.row(place).entries().iter().any(|entry| self.table.hop(entry.hop).is_some_and(&usable))
     }
 
+    /// The strongest hop of an address whose trails are alive here, if lately none proved bad through it, and no Seek stayed without an answer.
+    pub(crate) fn live_way(&self, address: Address, now: Instant, load: impl Fn(Hop) -> Option<u8>) -> Option<Hop> {
+        let row = self.table.row(self.table.find(address)?);
+        let hop = self.strongest(address, now, load).filter(|_| row.live > 0)?;
+        let slot = self.table.slot(hop)?;
+        let well = |entry: &Entry| !entry.is_bad(now) && !entry.silent.within(SILENCE_INTERVAL, now);
+        row.entries().iter().any(|entry| entry.hop == slot && well(entry)).then_some(hop)
+    }
+
     /// A hop is gone for good. Rows that it brought and that others know too are theirs from now on.
     pub(crate) fn forget_hop(&mut self, hop: Hop, now: Instant) {
         let Some(slot) = self.table.slot(hop) else {

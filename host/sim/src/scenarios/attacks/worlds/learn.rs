@@ -61,15 +61,15 @@ impl Model {
         let width = rows.first().map_or(0, |row| row.features.len());
         let edges: Vec<Vec<f64>> = (0..width).map(|feature| edges(rows, feature)).collect();
         let mut model = Self { edges, trees: Vec::new() };
-        let binned: Vec<Vec<u8>> = rows.iter().map(|row| model.bin(row.features)).collect();
+        let binned: Vec<Vec<u8>> = (0..width).map(|feature| model.bin_all(rows, feature)).collect();
         let mut random = Random::new(seed, "learn");
         let back: Vec<bool> = rows.iter().map(|_| random.chance(KEPT_BACK)).collect();
         let mut scores = vec![0.0; rows.len()];
         let (mut best, mut least) = (0, loss(rows, &scores, &back));
         while model.trees.len() < TREES && model.trees.len() < best + PATIENCE {
             let tree = model.grow(rows, &binned, &scores, &back, &mut random);
-            for (score, bins) in scores.iter_mut().zip(&binned) {
-                *score += tree.value(bins);
+            for (row, score) in scores.iter_mut().enumerate() {
+                *score += tree.value(|feature| binned[feature][row]);
             }
             model.trees.push(tree);
             let loss = loss(rows, &scores, &back);
@@ -83,15 +83,16 @@ impl Model {
 
     /// The logarithm of the odds that it is of the class.
     pub(in crate::scenarios::attacks) fn score(&self, features: &[f64]) -> f64 {
-        let bins = self.bin(features);
-        self.trees.iter().map(|tree| tree.value(&bins)).sum()
+        self.trees.iter().map(|tree| tree.value(|feature| self.bin(feature, features[feature]))).sum()
     }
 
-    fn bin(&self, features: &[f64]) -> Vec<u8> {
-        let bin = |(value, edges): (&f64, &Vec<f64>)| {
-            if value.is_nan() { 0 } else { 1 + edges.partition_point(|edge| edge < value) as u8 }
-        };
-        features.iter().zip(&self.edges).map(bin).collect()
+    fn bin(&self, feature: usize, value: f64) -> u8 {
+        if value.is_nan() { 0 } else { 1 + self.edges[feature].partition_point(|edge| *edge < value) as u8 }
+    }
+
+    /// The bins of one feature of all rows: splits are looked for in one feature at a time.
+    fn bin_all(&self, rows: &[Row<'_>], feature: usize) -> Vec<u8> {
+        rows.iter().map(|row| self.bin(feature, row.features[feature])).collect()
     }
 
     /// One more tree, along the loss's gradient.
@@ -122,7 +123,7 @@ impl Model {
                 }
             }
             for (row, at) in &mut places {
-                *at = tree.next(usize::from(*at), &binned[*row as usize]) as u8;
+                *at = tree.next(usize::from(*at), |feature| binned[feature][*row as usize]) as u8;
             }
         }
         let mut sums = [(0.0, 0.0); 1 << DEPTH];
@@ -137,14 +138,14 @@ impl Model {
 }
 
 impl Tree {
-    fn next(&self, node: usize, bins: &[u8]) -> usize {
+    fn next(&self, node: usize, bin_of: impl Fn(usize) -> u8) -> usize {
         let (feature, bin) = self.splits[node];
         // No split: all go left.
-        2 * node + 1 + usize::from(bins[feature as usize] > bin)
+        2 * node + 1 + usize::from(bin_of(feature as usize) > bin)
     }
 
-    fn value(&self, bins: &[u8]) -> f64 {
-        let leaf = (0..DEPTH).fold(0, |node, _| self.next(node, bins));
+    fn value(&self, bin_of: impl Fn(usize) -> u8) -> f64 {
+        let leaf = (0..DEPTH).fold(0, |node, _| self.next(node, &bin_of));
         self.leaves[leaf - ((1 << DEPTH) - 1)]
     }
 }
@@ -153,12 +154,13 @@ impl Tree {
 fn best_split(features: &[u32], binned: &[Vec<u8>], slopes: &[(f64, f64)], rows: &[u32]) -> Option<(u32, u8)> {
     let worth = |slope: f64, bend: f64| slope * slope / (bend + RIDGE);
     let mut best: Option<(f64, u32, u8)> = None;
-    let least = (binned.len() as u32 / LEAST_SHARE).max(LEAST_ROWS);
+    let least = (slopes.len() as u32 / LEAST_SHARE).max(LEAST_ROWS);
     for feature in features {
+        let column = &binned[*feature as usize];
         let mut bins = [(0.0, 0.0, 0u32); BINS];
         for row in rows {
             let (slope, bend) = slopes[*row as usize];
-            let bin = &mut bins[usize::from(binned[*row as usize][*feature as usize])];
+            let bin = &mut bins[usize::from(column[*row as usize])];
             *bin = (bin.0 + slope, bin.1 + bend, bin.2 + 1);
         }
         let add = |sum: (f64, f64, u32), bin: &(f64, f64, u32)| (sum.0 + bin.0, sum.1 + bin.1, sum.2 + bin.2);

@@ -18,6 +18,12 @@ use super::{
 pub(super) struct Moves {
     /// Seeks by each link, all at once.
     pub(super) crowd: usize,
+    /// Nobody has asked for the address before, and all that the attackers do is to send Seeks and Letters along its scent.
+    pub(super) cold: bool,
+    /// They only lay trails, send packets and letters: what shows the wait best, and soonest.
+    pub(super) brief: bool,
+    /// They ask everybody, and see when the owner's letters come.
+    pub(super) questions: bool,
     /// Questions put in at each of the last phases of a flood.
     pub(super) ends: usize,
     /// Seeks of seekers whose trails proved bad before, since they never kept them.
@@ -33,7 +39,7 @@ const TRIES: usize = 4;
 const LAST: [Phase; 3] = [Phase::Counted(limits::COUNTED_HOPS), Phase::Ending, Phase::Tail(limits::TAIL_HOPS)];
 
 /// How long until the connections of honest nodes are laid and used.
-const WARM_UP: Duration = Duration::from_secs(4);
+const WARM_UP: Duration = Duration::from_secs(20);
 
 /// More than the longest wait, on the way.
 const MARGIN: Duration = Duration::from_millis(600);
@@ -46,8 +52,24 @@ pub(super) fn trial(seed: u64, world: World, setting: &Setting) -> Features {
     life.busy_until = Duration::from_secs(3600);
     let mut attack = Attack::new(&mut net, &mut life, target, seed, patience);
     attack.pass(WARM_UP);
+    if setting.moves.cold {
+        attack.seeks("directed", SeekMode::Directed, TRIES);
+        attack.letters();
+        return attack.features.finish();
+    }
     let mut trails = attack.seeks("flooded", SeekMode::Flood(Phase::Hidden), TRIES);
     trails.extend(attack.seeks("directed", SeekMode::Directed, TRIES));
+    if setting.moves.brief {
+        for side in SIDES {
+            let laid = attack.lay(side);
+            attack.packets(side, laid.as_ref());
+        }
+        attack.letters();
+        if setting.moves.crowd > 0 {
+            attack.crowd(setting.moves.crowd);
+        }
+        return attack.features.finish();
+    }
     if setting.finding == Finding::Walks {
         trails.extend(attack.seeks("walking", SeekMode::Walk(Way::Stem), TRIES));
     }
@@ -60,7 +82,9 @@ pub(super) fn trial(seed: u64, world: World, setting: &Setting) -> Features {
         attack.packets(side, laid.as_ref());
     }
     attack.letters();
-    attack.questions(setting.moves.ends);
+    if setting.moves.questions {
+        attack.questions(setting.moves.ends);
+    }
     attack.wormhole(&trails);
     attack.goodbyes();
     attack.refuse();
@@ -368,7 +392,9 @@ impl Attack<'_> {
 
     /// Sends packets on trails from shortly before they are forgotten until they are.
     fn forgotten(&mut self, name: &str, trails: &[(Laid, Duration)], after: Duration) {
-        const AROUND: Duration = Duration::from_secs(1);
+        const AROUND: Duration = Duration::from_millis(300);
+        // Shorter than one hop there and back.
+        const PROBE_GAP: Duration = Duration::from_millis(25);
         let close = |attack: &Self, laid: &Laid| {
             let seen = attack.seen.borrow();
             seen.closes.get(&(laid.side, laid.label)).and_then(|closes| closes.first().copied())
@@ -378,11 +404,12 @@ impl Attack<'_> {
         self.pass((first + after).saturating_sub(AROUND + self.now()));
         while self.now() < last + after + AROUND {
             for (laid, at) in trails {
-                if self.now() + AROUND >= *at + after && close(self, laid).is_none() {
+                let due = *at + after;
+                if self.now() + AROUND >= due && self.now() < due + AROUND && close(self, laid).is_none() {
                     self.packet(laid, packet::SINK, SIZE_CLASSES[0]);
                 }
             }
-            self.pause();
+            self.pass(PROBE_GAP);
         }
         let tries: Tries = trails.iter().map(|(laid, at)| Self::since(*at, close(self, laid))).collect();
         self.features.tries(name, &tries);

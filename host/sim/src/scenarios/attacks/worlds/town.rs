@@ -43,17 +43,25 @@ const DEGREE: usize = 4;
 /// The target.
 pub(super) const TARGET: NodeId = 0;
 
+/// An honest node whose only neighbour is the target, and who is connected to the address: so the target is one that passes on to it, if
+/// not its owner. (Of one that has nothing to do with the address everybody can tell that it does not own it: no Seek follows scent there.)
+const LEAF: NodeId = HONEST as NodeId;
+
 /// The attackers' two nodes, whose only neighbour is the target: what they do elsewhere is told to them.
-pub(super) const ATTACKERS: [NodeId; 2] = [HONEST as NodeId, HONEST as NodeId + 1];
+pub(super) const ATTACKERS: [NodeId; 2] = [LEAF + 1, LEAF + 2];
 
 /// Connections among honest nodes: every other one is to the address in question.
 const FLOWS: usize = 6;
 
+/// They begin when the leaf is connected, which may take a second try, so long after each other.
+const LEAF_FIRST: Duration = Duration::from_secs(12);
+const CONNECT_GAP: Duration = Duration::from_millis(500);
+
 /// Packets of such a connection lie so far apart.
-const FLOW_GAP: Duration = Duration::from_millis(500);
+const FLOW_GAP: Duration = Duration::from_secs(2);
 
 /// Questions of honest nodes lie so far apart on average, in seconds.
-const FLOOD_GAP: f64 = 4.0;
+const FLOOD_GAP: f64 = 8.0;
 
 /// The first byte of a packet of the attackers: what the owner is to do with it.
 pub(super) mod packet {
@@ -73,6 +81,8 @@ pub(super) struct Life {
     owner: (NodeId, PortId),
     plant: Duration,
     random: Random,
+    /// Which port is to connect to whom.
+    connect: Vec<(PortId, Address)>,
     /// The seekers' ends of connections among honest nodes.
     flows: Vec<(NodeId, TrailId)>,
     ports: Vec<PortId>,
@@ -88,6 +98,7 @@ enum Wake {
     Packet,
     Flood,
     Letter,
+    Connect,
 }
 
 impl Wake {
@@ -125,6 +136,11 @@ impl App for Life {
         if component == Wake::Letter as u16 {
             return net.letter(node, self.owner.1, self.late[token as usize], vec![0; 200]);
         }
+        if component == Wake::Connect as u16 {
+            let (port, target) = self.connect[token as usize];
+            net.connect(node, port, target);
+            return;
+        }
         if net.clock() > self.busy_until {
             return;
         }
@@ -150,7 +166,8 @@ pub(super) fn topic() -> Topic {
 /// A network at its start, its life, and the address in question.
 pub(super) fn build(seed: u64, world: World, setting: &Setting) -> (Network, Life, Address) {
     let mut topology = Topology::random_regular(HONEST, DEGREE, seed);
-    topology.nodes += ATTACKERS.len();
+    topology.nodes += 1 + ATTACKERS.len();
+    topology.edges.push((LEAF, TARGET));
     // One of them has dialled the target, the other was dialled.
     topology.edges.extend([(ATTACKERS[0], TARGET), (TARGET, ATTACKERS[1])]);
     let (shape, finding) = ((setting.shape, setting.defences), setting.finding);
@@ -164,24 +181,31 @@ pub(super) fn build(seed: u64, world: World, setting: &Setting) -> (Network, Lif
     let mut random = Random::new(seed, "town");
     let elsewhere = behind(&topology, setting.behind);
     let owner = if world == World::Owns { TARGET } else { elsewhere };
-    let ports: Vec<PortId> = (0..HONEST as NodeId).map(|node| net.open(node, 0).0).collect();
+    let ports: Vec<PortId> = (0..=LEAF).map(|node| net.open(node, 0).0).collect();
     // The address is the same in both worlds.
     let (port, key) = (PortId(net.number()), net.key(TARGET, 1));
     let address = key.address();
     net.input(owner, Input::OpenPort { port, key });
     net.input(owner, Input::Listen { port, listening: true });
     net.subscribe(owner, port, topic());
+    let asked_for = !setting.moves.cold;
+    if asked_for {
+        net.connect(LEAF, ports[LEAF as usize], address);
+    }
     let mut others: Vec<NodeId> = (1..HONEST as NodeId).filter(|node| *node != elsewhere).collect();
     random.shuffle(&mut others);
+    let mut connect = Vec::new();
     for flow in 0..FLOWS {
         let (from, to) = (others[flow], others[flow + FLOWS]);
-        let target = if flow % 2 == 0 { address } else { net.address(to, 0) };
-        net.connect(from, ports[from as usize], target);
+        let target = if flow % 2 == 0 && asked_for { address } else { net.address(to, 0) };
+        Wake::Connect.set(&mut net, LEAF_FIRST + CONNECT_GAP * flow as u32, from, flow as u64);
+        connect.push((ports[from as usize], target));
     }
     let life = Life {
         owner: (owner, port),
         plant: setting.plant,
         random,
+        connect,
         flows: Vec::new(),
         ports,
         late: Vec::new(),
