@@ -6,11 +6,14 @@
 mod support;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-use mute_core::{SIZE_CLASSES, wire::kind};
+use mute_core::{
+    Address, Ecn, Label, MessageId, SIZE_CLASSES,
+    wire::{Decoded, Frame, Unverified, decode_frame, kind},
+};
 use rustls::{
     crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256,
     quic::{Keys, Version},
@@ -31,6 +34,9 @@ const PIECE: usize = 24;
 /// The header of a Data frame: its kind, a label, a congestion mark.
 const DATA_HEADER: usize = 1 + 8 + 1;
 
+/// A long-lived key of who asks. Its identities that listen are named in Walks, which they sign to be found: nothing else may name them.
+const KEY: &str = "a key of the asking side";
+
 /// What must not be found, by what it is.
 type Needles = Vec<(&'static str, Vec<u8>)>;
 
@@ -45,7 +51,8 @@ fn find(view: &View, needles: &Needles) -> Vec<&'static str> {
     let mut found: Vec<&'static str> = Vec::new();
     for frame in &view.frames {
         for (what, needle) in needles {
-            if !found.contains(what) && frame.windows(needle.len()).any(|window| window == needle) {
+            let told = *what == KEY && frame.first() == Some(&kind::WALK);
+            if !told && !found.contains(what) && frame.windows(needle.len()).any(|window| window == needle) {
                 found.push(what);
             }
         }
@@ -117,6 +124,94 @@ fn read_view(path: &Path) -> View {
     View { frames }
 }
 
+/// What a relay reads in its frames, all of which a parser takes apart.
+struct Capture {
+    /// Who signed what, by kind.
+    authors: BTreeMap<&'static str, BTreeMap<MessageId, Address>>,
+    /// Whom Seeks are for.
+    targets: BTreeSet<Address>,
+    /// Of Data: all that is in it beside the sealed body.
+    headers: Vec<(Label, Ecn, usize)>,
+    bodies: BTreeSet<Vec<u8>>,
+    /// How often each byte stands in the sealed bodies, and at each of the first places of one.
+    bytes: [u64; 256],
+    places: Vec<[u64; 256]>,
+    /// What stays on one link.
+    of_links: usize,
+}
+
+/// Places of a sealed body that are looked at one by one: more than QUIC's longest header in the clear.
+const PLACES: usize = 64;
+
+impl Capture {
+    fn of(view: &View) -> Self {
+        let mut capture = Self {
+            authors: BTreeMap::new(),
+            targets: BTreeSet::new(),
+            headers: Vec::new(),
+            bodies: BTreeSet::new(),
+            bytes: [0; 256],
+            places: vec![[0; 256]; PLACES],
+            of_links: 0,
+        };
+        for frame in &view.frames {
+            match decode_frame(frame.clone().into()).unwrap() {
+                Decoded::Frame(frame) => capture.take(frame),
+                Decoded::Link(_) => capture.of_links += 1,
+                Decoded::Unknown => panic!("a frame of an unknown kind"),
+            }
+        }
+        capture
+    }
+
+    fn take(&mut self, frame: Frame<Unverified>) {
+        let mut sign = |kind, id, author| {
+            self.authors.entry(kind).or_default().insert(id, author);
+        };
+        match frame {
+            Frame::Flood { message, .. } => sign("Flood", message.id(), message.author()),
+            Frame::Seek { message, .. } => {
+                sign("Seek", message.id(), message.author());
+                self.targets.insert(message.target());
+            }
+            Frame::Letter { message } => sign("Letter", message.id(), message.author()),
+            Frame::Trail { message, .. } => sign("Trail", message.id(), message.author()),
+            Frame::Keep { message, .. } => sign("Keep", message.id(), message.author()),
+            Frame::Walk { message, .. } => sign("Walk", message.id(), message.author()),
+            Frame::Close { .. } => {}
+            Frame::Data { label, ecn, body } => {
+                self.headers.push((label, ecn, body.len()));
+                // A relay has each body twice, as it comes and as it goes.
+                if self.bodies.insert(body.to_vec()) {
+                    body.iter().for_each(|byte| self.bytes[usize::from(*byte)] += 1);
+                    for (place, byte) in self.places.iter_mut().zip(&body) {
+                        place[usize::from(*byte)] += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    fn authors(&self, kind: &str) -> BTreeSet<Address> {
+        self.authors.get(kind).into_iter().flat_map(BTreeMap::values).copied().collect()
+    }
+
+    /// How far the bytes of sealed bodies are from even, over all and at the worst of the first places: Pearson's χ² over 255 degrees of
+    /// freedom, as a normal deviate (Wilson and Hilferty 1931).
+    fn unevenness(&self) -> [f64; 2] {
+        let of = |counts: &[u64; 256]| {
+            let mean = counts.iter().sum::<u64>() as f64 / 256.0;
+            let square = counts.iter().map(|count| (*count as f64 - mean).powi(2) / mean).sum::<f64>();
+            let spread = 2.0 / (9.0 * 255.0);
+            ((square / 255.0).cbrt() - (1.0 - spread)) / spread.sqrt()
+        };
+        [of(&self.bytes), self.places.iter().map(of).fold(f64::MIN, f64::max)]
+    }
+}
+
+/// A deviate that chance exceeds once in a million, and of [`PLACES`] once in 15,000.
+const UNEVEN: f64 = 4.8;
+
 /// All identities that a node keeps, raw and as text.
 fn identities(node: &Node) -> Needles {
     let store = mute::store::Store::open(&node.home.join("mute.redb")).unwrap();
@@ -124,7 +219,7 @@ fn identities(node: &Node) -> Needles {
     for plugin in ["chat", "fileshare", "webserve"] {
         for name in store.identity_names(plugin).unwrap() {
             let address = store.identity(plugin, &name).unwrap().address();
-            needles.push(("a key of the asking side", address.0.to_vec()));
+            needles.push((KEY, address.0.to_vec()));
             needles.push(("an address of the asking side", address.to_string().into_bytes()));
         }
     }
@@ -182,7 +277,10 @@ fn share_as(from: &Node, to: &Node, folder: &Path) -> String {
 fn relays_see_neither_who_asks_nor_what_passes() {
     let folder = tempfile::tempdir().unwrap();
     let (views, needles) = play(folder.path(), true);
+    let keys = needles.iter().filter(|(what, _)| *what == KEY);
+    let asking: BTreeSet<Address> = keys.map(|(_, key)| Address(key.as_slice().try_into().unwrap())).collect();
     for view in views {
+        assert_capture_tells_nothing(&view, &asking);
         let bytes: usize = view.frames.iter().map(Vec::len).sum();
         assert!(bytes > SIZE, "the view holds {bytes} bytes: less than what passed");
         // What relays do read: the words of the search.
@@ -196,20 +294,45 @@ fn relays_see_neither_who_asks_nor_what_passes() {
     }
 }
 
+/// The parser's view of the same run: who signed, and what Data says.
+fn assert_capture_tells_nothing(view: &View, asking: &BTreeSet<Address>) {
+    let capture = Capture::of(view);
+    for kind in ["Flood", "Seek", "Letter", "Trail", "Keep"] {
+        assert!(!capture.authors(kind).is_empty(), "the capture holds no {kind}");
+        let known: Vec<_> = capture.authors(kind).intersection(asking).copied().collect();
+        assert!(known.is_empty(), "a {kind} is signed by the asking side's long-lived key");
+    }
+    // A fresh key for each Flood and Letter.
+    for kind in ["Flood", "Letter"] {
+        assert_eq!(capture.authors(kind).len(), capture.authors[kind].len(), "two of kind {kind} have one author");
+    }
+    // Trails are signed by those who were sought, Keeps by them or by keys that Seeks were signed with.
+    assert!(capture.authors("Trail").is_subset(&capture.targets));
+    let ends: BTreeSet<_> = capture.targets.union(&capture.authors("Seek")).copied().collect();
+    assert!(capture.authors("Keep").is_subset(&ends));
+    assert!(capture.headers.iter().all(|(_, _, size)| SIZE_CLASSES.contains(size)));
+    let [all, worst] = capture.unevenness();
+    assert!(all < UNEVEN && worst < UNEVEN, "sealed bodies are not even: {all}, {worst}");
+    let labels: BTreeSet<Label> = capture.headers.iter().map(|(label, ..)| *label).collect();
+    println!(
+        "{} frames of Data with {} labels, {} bodies; deviates {all:.2} and {worst:.2}; {} frames of one link; {:?}",
+        capture.headers.len(),
+        labels.len(),
+        capture.bodies.len(),
+        capture.of_links,
+        capture.authors.iter().map(|(kind, of)| (kind, of.len())).collect::<Vec<_>>()
+    );
+}
+
 #[test]
 fn without_the_seals_the_same_search_finds_it_all() {
     let folder = tempfile::tempdir().unwrap();
     let (views, needles) = play(folder.path(), false);
-    let all = [
-        "a QUIC Initial",
-        "a key of the asking side",
-        "a plugin's name",
-        "content of the file",
-        "the file's name",
-        "the message",
-        "the page",
-    ];
+    let all =
+        ["a QUIC Initial", KEY, "a plugin's name", "content of the file", "the file's name", "the message", "the page"];
     for view in views {
+        let [bytes, worst] = Capture::of(&view).unevenness();
+        assert!(bytes > UNEVEN && worst > UNEVEN, "bodies without a seal look sealed: {bytes}, {worst}");
         let found = find(&view, &needles);
         for what in all {
             assert!(found.contains(&what), "{what} is not among what was found: {found:?}");
