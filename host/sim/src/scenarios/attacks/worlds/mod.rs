@@ -1,7 +1,7 @@
 //! Two worlds: does the target own an address, or only relay it to who owns it, one hop behind it or further?
 //!
 //! The attackers have two links to the target and are told all that happens elsewhere. They send everything that there is ([`probes`]); a
-//! classifier ([`learn`]) is trained on half of the seeds and tested on the rest ([`area`]). Both worlds of a seed have the same graph,
+//! classifier ([`learn`]) is trained on half of the seeds and tested on the rest ([`mod@area`]). Both worlds of a seed have the same graph,
 //! secrets, times and traffic, and differ in the node that the address lives at.
 
 pub(super) mod area;
