@@ -104,7 +104,8 @@ pub struct Defences {
     pub take_once: bool,
     /// What Keeps report of a trail is held against what passed, and a trail that proves bad is sought anew.
     pub judge_trails: bool,
-    /// The hops that trails proved bad through are avoided for a while. Without it their scent is halved and no more.
+    /// The hops that trails proved bad through are avoided for a while, and whoever was led there floods at once. Without it their scent is
+    /// halved and no more.
     pub shun_bad_hops: bool,
     /// What a hop's control messages may cost is bounded.
     pub budgets: bool,

@@ -20,9 +20,8 @@ fn one_liar_is_got_round_within_three_seeks_and_ends_that_lie_cost_nobody_else()
 
 #[test]
 fn without_either_defence_it_is_not() {
-    // 0.90 with both, of the same trials.
     for set in [Set::NoJudging, Set::NoShunning] {
         let (within, _) = run(set);
-        assert!(within <= 0.7, "{set:?}: {within}");
+        assert!(within <= 0.6, "{set:?}: {within}");
     }
 }

@@ -271,7 +271,7 @@ impl Router {
         connection.trail = connection.old.take().map(|(old, _)| old);
         // A first try would follow the scent, which led there.
         connection.tries = u32::from(useless.is_some());
-        connection.misled = useless.is_some();
+        connection.misled = useless.is_some() && self.waits.defences.shun_bad_hops;
         let target = connection.target;
         let young = now.saturating_since(connection.opened) < YOUNG_TRAIL;
         connection.losses = if young { connection.losses.saturating_add(1) } else { 0 };
@@ -301,7 +301,7 @@ impl Router {
         }
         // A first try would follow the scent, which led here.
         connection.tries = 1;
-        connection.misled = true;
+        connection.misled = self.waits.defences.shun_bad_hops;
         connection.losses = connection.losses.saturating_add(1);
         let losses = connection.losses;
         let wait = losses.checked_sub(BAD_TRAILS).map_or(core::time::Duration::ZERO, |again| self.backoff(again));
